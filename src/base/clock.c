@@ -1,0 +1,27 @@
+#include "base/clock.h"
+
+#include <assert.h>
+#include <time.h>
+
+int64_t clock_mono_ms(void)
+{
+	struct timespec t;
+	int rc = clock_gettime(CLOCK_BOOTTIME, &t);
+
+	assert(rc == 0);
+	return (int64_t)t.tv_sec * MSEC_PER_SEC + t.tv_nsec / 1000000;
+}
+
+int64_t clock_wall_s(void)
+{
+	return (int64_t)time(NULL);
+}
+
+void clock_rfc3339(int64_t wall_s, char out[CLOCK_RFC3339_SIZE])
+{
+	time_t t = (time_t)wall_s;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(out, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}

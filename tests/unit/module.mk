@@ -1,0 +1,16 @@
+# One program per room file; each lists the rooms it is about and those below.
+EXTRA_DIST += tests/unit/unit.h
+UNIT_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+UNIT_BASE_LIBS = libbase.a $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_base
+TESTS += tests/unit/test_base
+tests_unit_test_base_SOURCES = tests/unit/test_base.c
+tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_base_LDADD = $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_frame
+TESTS += tests/unit/test_codec_frame
+tests_unit_test_codec_frame_SOURCES = tests/unit/test_codec_frame.c
+tests_unit_test_codec_frame_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_frame_LDADD = libcodec.a $(UNIT_BASE_LIBS)
