@@ -1,0 +1,188 @@
+/*
+ * The configuration: mailbearer.ini, accounts.yaml, providers.yaml.
+ *
+ * The supervisor reads the files once into a set of named blobs, checks them,
+ * and hands each role the blobs it may see; the role parses the same bytes
+ * with the same code. So what was checked is what runs, a restarted role gets
+ * the configuration in force and not a half-edited file, and a role needs no
+ * access to /etc.
+ *
+ * Every mistake is reported, with file, line and what was expected, in one
+ * pass. A configuration with a mistake is never used.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/secret.h"
+#include "base/span.h"
+#include "codec/frame.h"
+#include "config/network.h"
+
+/* ---- blobs ---- */
+
+/* Names: "ini", "accounts", "providers", and "file:PATH" for what they name
+ * (certificates, keys, secrets, authorities). */
+struct config_blob {
+	char *name;
+	char *path; /* for messages */
+	struct secret content;
+};
+struct config_blobs {
+	struct config_blob *list;
+	size_t n;
+};
+
+void config_blobs_add(struct config_blobs *b, const char *name,
+		      const char *path, struct span content);
+const struct config_blob *config_blobs_find(const struct config_blobs *b,
+					    const char *name);
+void config_blobs_clear(struct config_blobs *b);
+
+/* ---- mistakes ---- */
+
+/* "mailbearer.ini:12: max_age: expected a duration such as 5d, got \"x\"\n" */
+struct config_errors {
+	struct buf text;
+	unsigned count;
+};
+void config_error(struct config_errors *e, const char *path, unsigned line,
+		  const char *fmt, ...) MB_PRINTF(4, 5);
+
+/* ---- mailbearer.ini ---- */
+
+enum plaintext_auth { PLAIN_NEVER, PLAIN_LOOPBACK, PLAIN_NETWORKS };
+enum on_tempfail { TEMPFAIL_QUEUE, TEMPFAIL_PASS };
+
+struct listen_config {
+	char *name;
+	enum service protocol;
+	char **addresses; /* "0.0.0.0:465" */
+	size_t n_addresses;
+	enum tls_mode tls;
+	char *certificate; /* paths; content is blob "file:PATH" */
+	char *key;
+	unsigned min_tls;  /* enum tls_version of net/tls.h */
+	enum plaintext_auth plaintext_auth;
+	struct network *networks;
+	size_t n_networks;
+};
+
+struct config {
+	/* [mailbearer] */
+	char *state_dir, *runtime_dir, *accounts, *providers, *hostname, *user;
+	unsigned workers; /* 0: one per core */
+	/* [listen NAME] */
+	struct listen_config *listens;
+	size_t n_listens;
+	/* [admin] */
+	char *admin_socket, *admin_web; /* web: "127.0.0.1:8025" or NULL */
+	/* [queue]; durations in seconds, sizes in bytes */
+	int64_t max_age, warn_after, verdict_timeout;
+	enum on_tempfail on_tempfail;
+	uint64_t max_message, max_bytes, max_messages, reserve_bytes;
+	/* [retry] */
+	unsigned retry_attempts;
+	int64_t retry_window, retry_first, retry_longest;
+	/* [limits] */
+	unsigned max_sessions, max_recipients;
+	int64_t command_timeout, auth_delay, auth_timeout, provider_timeout;
+	/* [notify] */
+	char *notify_command, *notify_webhook, *notify_mail_account;
+	int64_t notify_remind_every;
+	/* [log] */
+	char *log_target; /* "syslog", "stderr" or a path */
+	bool log_json;
+	int log_level;
+	/* [store] */
+	char *store_dir; /* of url = sqlite:DIR; default state_dir */
+};
+
+/* ---- providers.yaml, accounts.yaml ---- */
+
+struct endpoint_config {
+	char *host;
+	uint16_t port;
+	enum tls_mode tls;
+	bool present;
+};
+
+struct provider_config {
+	char *name;
+	char **match; /* mail domains */
+	size_t n_match;
+	char *issuer, *authorize_url, *token_url, *device_url, *admin_consent_url,
+		*userinfo_url, *revoke_url;
+	char *scopes[SERVICE_COUNT]; /* space separated */
+	char *scopes_common;         /* "offline_access" */
+	struct endpoint_config endpoints[SERVICE_COUNT];
+	char *sasl;                  /* "xoauth2 oauthbearer", preference order */
+	char *transport;             /* "smtp" */
+	char *client_auth;           /* "post", "basic" */
+	char *authorize_parameters;  /* "access_type=offline&prompt=consent" */
+	bool rotates;                /* a refresh token may be used only once */
+	char *ca_file;
+	unsigned max_connections, max_per_minute;
+};
+
+enum account_flow {
+	FLOW_AUTHORIZATION_CODE,
+	FLOW_DEVICE_CODE,
+	FLOW_CLIENT_CREDENTIALS,
+	FLOW_SERVICE_ACCOUNT,
+	FLOW_PASSWORD_GRANT,
+	FLOW_PASSWORD,
+};
+
+struct login_config {
+	char *name;
+	char *password_hash;
+	struct network *networks;
+	size_t n_networks;
+};
+
+struct account_config {
+	char *address;
+	const struct provider_config *provider;
+	enum account_flow flow;
+	char *client_id, *client_secret_file, *tenant, *sign_in_as, *fallback,
+		*redirect_uri, *login_hint;
+	bool services[SERVICE_COUNT];
+	bool disabled;
+	struct login_config *logins;
+	size_t n_logins;
+};
+
+struct accounts {
+	struct provider_config *providers;
+	size_t n_providers;
+	struct account_config *accounts;
+	size_t n_accounts;
+};
+
+/*
+ * From the blobs; NULL when there was a mistake (all of them are in errors).
+ * "{tenant}" in provider URLs is filled in per account by accounts_url.
+ */
+struct config *config_parse(const struct config_blobs *b,
+			    struct config_errors *errors) MB_MUSTCHECK;
+void config_free(struct config **cp);
+
+struct accounts *accounts_parse(const struct config_blobs *b,
+				struct config_errors *errors) MB_MUSTCHECK;
+void accounts_free(struct accounts **ap);
+/* url with {tenant} replaced by the account's; fresh string. */
+char *accounts_url(const struct account_config *a, const char *url);
+
+/* Only a role's own part: defaults from the table, for --help and docs. */
+struct config_option {
+	const char *section; /* "queue"; "listen" for [listen NAME] */
+	const char *name;
+	const char *type;    /* "duration", "size", "number", "text", ... */
+	const char *fallback;
+	const char *what;    /* one line */
+};
+const struct config_option *config_options(size_t *n);
+
+#endif

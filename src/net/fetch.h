@@ -1,0 +1,47 @@
+/*
+ * HTTPS requests of keeper, on libcurl's multi interface and our loop. Only
+ * https: URLs are taken; redirects are not followed (a token endpoint has
+ * none, a captive portal has); the certificate is always verified.
+ */
+#ifndef NET_FETCH_H
+#define NET_FETCH_H
+
+#include "base/secret.h"
+#include "base/span.h"
+#include "net/loop.h"
+
+struct fetcher;
+struct fetch;
+
+struct fetch_request {
+	const char *url;
+	struct span form;          /* POST body; empty span with data NULL: GET */
+	struct span authorization; /* header value, or empty */
+	const char *ca_pem;        /* trust only these; NULL: the system's */
+	int64_t timeout_ms;
+	size_t max_body;
+};
+
+struct fetch_response {
+	int status;            /* HTTP status, 0 when there was no answer */
+	const char *error;     /* why there was none, fit for the log */
+	bool sent;             /* the request may have been processed */
+	struct span type;      /* Content-Type */
+	struct span body;      /* valid during the callback, then wiped */
+	int64_t retry_after_s; /* RFC 9110 §10.2.3, both forms; -1 absent */
+	int64_t date_s;        /* Date, seconds since the epoch; 0 absent */
+};
+
+typedef void fetch_fn(void *arg, const struct fetch_response *r);
+
+struct fetcher *fetcher_new(struct loop *l);
+/* Pending requests are dropped; their callbacks are not called. */
+void fetcher_free(struct fetcher **fp);
+
+/* Never calls back from inside. The request's spans are copied. */
+struct fetch *fetch_start(struct fetcher *f, const struct fetch_request *r,
+			  fetch_fn *fn, void *arg);
+/* Gives up; the callback is not called. Clears *fp. */
+void fetch_cancel(struct fetch **fp);
+
+#endif

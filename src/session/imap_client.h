@@ -1,0 +1,52 @@
+/*
+ * Logs in to a provider's IMAP server with a token and proves that the mailbox
+ * is really connected (Exchange says OK and then "User is authenticated but
+ * not connected"), then hands the conn over.
+ */
+#ifndef SESSION_IMAP_CLIENT_H
+#define SESSION_IMAP_CLIENT_H
+
+#include "codec/frame.h"
+#include "net/conn.h"
+
+struct imap_client;
+
+struct imap_client_config {
+	const char *host;
+	uint16_t port;
+	enum tls_mode tls;
+	struct tls_client *trust;
+	const char *user;
+	const struct secret *token;
+	const char *mechanisms;
+	int64_t connect_ms, command_ms;
+	size_t line; /* longest response line */
+};
+
+struct imap_client_failure {
+	enum conn_failure transport; /* CONN_OK when it was a response */
+	bool at_login;      /* the provider refused the login itself */
+	bool not_connected; /* authenticated, but the probe failed */
+	bool token_invalid; /* failure challenge said so */
+	bool garbage;
+	const char *code;   /* response code such as "UNAVAILABLE", or "" */
+	const char *text;
+};
+
+struct imap_client_ops {
+	/*
+	 * Logged in: *cp is the caller's now (with any input that came
+	 * meanwhile), the engine is freed after this. capabilities is borrowed.
+	 */
+	void (*ready)(void *owner, struct conn **cp, struct span capabilities);
+	/* Failed; the engine is freed after this. */
+	void (*failed)(void *owner, const struct imap_client_failure *f);
+};
+
+struct imap_client *imap_client_new(struct loop *l, struct resolver *r,
+				    const struct imap_client_config *config,
+				    const struct imap_client_ops *ops,
+				    void *owner);
+void imap_client_free(struct imap_client **cp);
+
+#endif

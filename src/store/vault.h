@@ -1,0 +1,83 @@
+/*
+ * The vault: what keeper must never lose (vault.db). Refresh tokens are sealed
+ * with AES-256-GCM, account and column as associated data (src/store/seal.h).
+ *
+ * Writes are synchronous and durable when the call returns: they are rare (a
+ * refresh, a new login), small, and the caller must not go on before they are
+ * on disk. A rotated refresh token is stored before its access token is used;
+ * the generation before it is kept.
+ */
+#ifndef STORE_VAULT_H
+#define STORE_VAULT_H
+
+#include "base/secret.h"
+#include "store/store.h"
+
+struct vault;
+
+/*
+ * dir/vault.db; key is the 32 byte sealing key. NULL and a sentence in why on
+ * failure, also when the key does not fit the database.
+ */
+struct vault *vault_open(const char *dir, const struct secret *key,
+			 struct buf *why) MB_MUSTCHECK;
+void vault_close(struct vault **vp);
+
+/* ---- refresh tokens ---- */
+struct vault_grant {
+	struct secret refresh_token;
+	int64_t obtained_s; /* sign-in or last rotation */
+	int64_t used_s;     /* last refresh that worked */
+	int64_t signed_in_s;
+	uint64_t generation;
+};
+/* STORE_MISSING when the account never signed in. */
+enum store_result vault_grant_load(struct vault *v, const char *account,
+				   struct vault_grant *out) MB_MUSTCHECK;
+/*
+ * Makes g the newest generation (its number is assigned and written back) and
+ * keeps the one before.
+ */
+enum store_result vault_grant_save(struct vault *v, const char *account,
+				   struct vault_grant *g) MB_MUSTCHECK;
+/* The generation before the newest, where there is one. */
+enum store_result vault_grant_previous(struct vault *v, const char *account,
+				       struct vault_grant *out) MB_MUSTCHECK;
+enum store_result vault_grant_touch(struct vault *v, const char *account,
+				    int64_t used_s) MB_MUSTCHECK;
+void vault_grant_clear(struct vault_grant *g);
+
+/* ---- local logins added by `mailbearerctl login add` ---- */
+struct vault_login {
+	char *account;
+	char *name;
+	char *password_hash; /* crypt(3) */
+	char *networks;      /* "192.0.2.0/24 2001:db8::/32", or empty */
+	int64_t created_s;
+};
+typedef void vault_login_fn(void *arg, const struct vault_login *l);
+enum store_result vault_login_each(struct vault *v, vault_login_fn *fn,
+				   void *arg) MB_MUSTCHECK;
+/* Replaces a login of the same name. */
+enum store_result vault_login_save(struct vault *v,
+				   const struct vault_login *l) MB_MUSTCHECK;
+enum store_result vault_login_remove(struct vault *v,
+				     const char *name) MB_MUSTCHECK;
+
+/* ---- account states, so that "since when" survives a restart ---- */
+struct vault_state {
+	char *account;
+	unsigned service; /* enum service */
+	unsigned state;   /* enum account_state, by name in the database */
+	int64_t since_s;
+	char *cause;
+	char *text;
+	char *step;
+};
+typedef void vault_state_fn(void *arg, const struct vault_state *s);
+enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
+				   void *arg) MB_MUSTCHECK;
+enum store_result vault_state_save(struct vault *v,
+				   const struct vault_state *s) MB_MUSTCHECK;
+
+#endif
