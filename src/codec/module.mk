@@ -1,6 +1,10 @@
 noinst_LIBRARIES += libcodec.a
 libcodec_a_SOURCES = \
+	src/codec/base64.c \
+	src/codec/base64.h \
 	src/codec/frame.c \
 	src/codec/frame.def \
-	src/codec/frame.h
+	src/codec/frame.h \
+	src/codec/json.c \
+	src/codec/json.h
 libcodec_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

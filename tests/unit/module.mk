@@ -14,3 +14,9 @@ TESTS += tests/unit/test_codec_frame
 tests_unit_test_codec_frame_SOURCES = tests/unit/test_codec_frame.c
 tests_unit_test_codec_frame_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_frame_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_json
+TESTS += tests/unit/test_codec_json
+tests_unit_test_codec_json_SOURCES = tests/unit/test_codec_json.c
+tests_unit_test_codec_json_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_json_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
