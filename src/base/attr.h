@@ -12,6 +12,9 @@
 #define MB_NORETURN __attribute__((noreturn))
 #define MB_UNUSED __attribute__((unused))
 
+/* States that ignoring a must-check result is right; say why beside it. */
+#define MB_IGNORE(call) do { if (call) {} } while (0)
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -20,3 +20,9 @@ TESTS += tests/unit/test_codec_json
 tests_unit_test_codec_json_SOURCES = tests/unit/test_codec_json.c
 tests_unit_test_codec_json_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_json_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_store_vault
+TESTS += tests/unit/test_store_vault
+tests_unit_test_store_vault_SOURCES = tests/unit/test_store_vault.c
+tests_unit_test_store_vault_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_vault_LDADD = $(STORE_LIBS) libcodec.a $(UNIT_BASE_LIBS) $(OPENSSL_LIBS)

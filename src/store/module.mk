@@ -1,0 +1,16 @@
+noinst_LIBRARIES += libstore.a
+libstore_a_SOURCES = \
+	src/store/db.c \
+	src/store/db.h \
+	src/store/queue.c \
+	src/store/queue_internal.h \
+	src/store/queue_message.c \
+	src/store/queue_read.c \
+	src/store/queue_write.c \
+	src/store/seal.c \
+	src/store/seal.h \
+	src/store/store.h \
+	src/store/vault.c \
+	src/store/vault.h
+libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)
+STORE_LIBS = libstore.a $(SQLITE_LIBS)

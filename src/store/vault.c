@@ -1,0 +1,359 @@
+#include "store/vault.h"
+
+#include "base/mem.h"
+#include "codec/frame.h"
+#include "store/db.h"
+#include "store/seal.h"
+
+/* Newest generation and the one before it; older ones are gone. */
+#define KEEP_GENERATIONS 2
+
+static const char schema[] =
+	"CREATE TABLE grants (account TEXT NOT NULL, generation INTEGER NOT "
+	"NULL, refresh_token BLOB NOT NULL, obtained_s INTEGER NOT NULL, "
+	"used_s INTEGER NOT NULL, signed_in_s INTEGER NOT NULL, "
+	"PRIMARY KEY (account, generation));"
+	"CREATE TABLE logins (name TEXT PRIMARY KEY, account TEXT NOT NULL, "
+	"password_hash TEXT NOT NULL, networks TEXT NOT NULL, "
+	"created_s INTEGER NOT NULL);"
+	"CREATE TABLE states (account TEXT NOT NULL, service TEXT NOT NULL, "
+	"state TEXT NOT NULL, since_s INTEGER NOT NULL, cause TEXT, "
+	"text TEXT, step TEXT, PRIMARY KEY (account, service));"
+	"CREATE TABLE key_check (sealed BLOB NOT NULL)";
+
+struct vault {
+	struct db db;
+	struct secret key;
+	sqlite3_stmt *grant_nth, *grant_insert, *grant_prune, *grant_touch;
+	sqlite3_stmt *login_all, *login_put, *login_drop;
+	sqlite3_stmt *state_all, *state_put;
+};
+
+static void prepare(struct vault *v)
+{
+	struct db *d = &v->db;
+
+	v->grant_nth = db_prepare(
+		d, "SELECT generation, refresh_token, obtained_s, used_s, "
+		   "signed_in_s FROM grants WHERE account=?1 "
+		   "ORDER BY generation DESC LIMIT 1 OFFSET ?2");
+	v->grant_insert = db_prepare(
+		d, "INSERT INTO grants VALUES (?1,?2,?3,?4,?5,?6)");
+	v->grant_prune = db_prepare(
+		d, "DELETE FROM grants WHERE account=?1 AND generation<=?2");
+	v->grant_touch = db_prepare(
+		d, "UPDATE grants SET used_s=?2 WHERE account=?1 AND "
+		   "generation=(SELECT max(generation) FROM grants "
+		   "WHERE account=?1)");
+	v->login_all = db_prepare(d, "SELECT account, name, password_hash, "
+				     "networks, created_s FROM logins "
+				     "ORDER BY name");
+	v->login_put = db_prepare(
+		d, "INSERT OR REPLACE INTO logins (account, name, "
+		   "password_hash, networks, created_s) VALUES (?1,?2,?3,?4,?5)");
+	v->login_drop = db_prepare(d, "DELETE FROM logins WHERE name=?1");
+	v->state_all = db_prepare(d, "SELECT account, service, state, since_s, "
+				     "cause, text, step FROM states");
+	v->state_put = db_prepare(
+		d, "INSERT OR REPLACE INTO states VALUES (?1,?2,?3,?4,?5,?6,?7)");
+}
+
+/*
+ * A known text sealed at creation tells at start, not at the first refresh,
+ * that the key is not the one the vault was made with.
+ */
+static bool key_fits(struct vault *v)
+{
+	const struct span place = SPAN("key_check"), text = SPAN("mailbearer");
+	sqlite3_stmt *read = db_prepare(&v->db, "SELECT sealed FROM key_check");
+	sqlite3_stmt *add =
+		db_prepare(&v->db, "INSERT INTO key_check VALUES (?1)");
+	struct secret plain = SECRET_NONE;
+	struct buf sealed = BUF_INIT;
+	enum store_result r;
+	bool fits;
+
+	if (db_row(&v->db, read, &r)) {
+		fits = seal_open(&v->key, place, db_blob(read, 0), &plain) &&
+		       span_equal(secret_span(&plain), text);
+	} else {
+		seal(&v->key, place, text, &sealed);
+		db_bind_span(add, 1, buf_span(&sealed));
+		fits = r == STORE_OK && db_run(&v->db, add) == STORE_OK;
+	}
+	sqlite3_finalize(read);
+	sqlite3_finalize(add);
+	secret_clear(&plain);
+	buf_clear(&sealed);
+	return fits;
+}
+
+struct vault *vault_open(const char *dir, const struct secret *key,
+			 struct buf *why)
+{
+	struct vault *v = MEM_NEW(struct vault);
+	char *path = mem_printf("%s/vault.db", dir);
+
+	if (!db_open(&v->db, path, schema, 1, why)) {
+		mem_free(path);
+		mem_free(v);
+		return NULL;
+	}
+	secret_copy(&v->key, key);
+	if (!key_fits(v)) {
+		buf_printf(why, "%s was sealed with another key", path);
+		vault_close(&v);
+	} else {
+		prepare(v);
+	}
+	mem_free(path);
+	return v;
+}
+
+void vault_close(struct vault **vp)
+{
+	struct vault *v = *vp;
+
+	if (!v)
+		return;
+	db_close(&v->db);
+	secret_clear(&v->key);
+	mem_free(v);
+	*vp = NULL;
+}
+
+static void grant_place(struct buf *place, const char *account)
+{
+	buf_printf(place, "grants.refresh_token:%s", account);
+}
+
+static enum store_result load_nth(struct vault *v, const char *account, int nth,
+				  struct vault_grant *out)
+{
+	sqlite3_stmt *s = v->grant_nth;
+	struct buf place = BUF_INIT;
+	enum store_result r;
+
+	db_bind_str(s, 1, account);
+	sqlite3_bind_int(s, 2, nth);
+	if (!db_row(&v->db, s, &r))
+		return r == STORE_OK ? STORE_MISSING : r;
+	grant_place(&place, account);
+	if (seal_open(&v->key, buf_span(&place), db_blob(s, 1),
+		      &out->refresh_token)) {
+		out->generation = (uint64_t)sqlite3_column_int64(s, 0);
+		out->obtained_s = sqlite3_column_int64(s, 2);
+		out->used_s = sqlite3_column_int64(s, 3);
+		out->signed_in_s = sqlite3_column_int64(s, 4);
+	} else {
+		r = STORE_ERROR;
+	}
+	buf_clear(&place);
+	sqlite3_reset(s);
+	return r;
+}
+
+enum store_result vault_grant_load(struct vault *v, const char *account,
+				   struct vault_grant *out)
+{
+	return load_nth(v, account, 0, out);
+}
+
+enum store_result vault_grant_previous(struct vault *v, const char *account,
+				       struct vault_grant *out)
+{
+	return load_nth(v, account, 1, out);
+}
+
+static enum store_result newest(struct vault *v, const char *account,
+				uint64_t *generation)
+{
+	sqlite3_stmt *s = v->grant_nth;
+	enum store_result r;
+
+	*generation = 0;
+	db_bind_str(s, 1, account);
+	sqlite3_bind_int(s, 2, 0);
+	if (db_row(&v->db, s, &r)) {
+		*generation = (uint64_t)sqlite3_column_int64(s, 0);
+		sqlite3_reset(s);
+	}
+	return r;
+}
+
+static enum store_result insert_grant(struct vault *v, const char *account,
+				      const struct vault_grant *g)
+{
+	sqlite3_stmt *s = v->grant_insert;
+	struct buf place = BUF_INIT, sealed = BUF_INIT;
+	enum store_result r;
+
+	grant_place(&place, account);
+	seal(&v->key, buf_span(&place), secret_span(&g->refresh_token),
+	     &sealed);
+	db_bind_str(s, 1, account);
+	sqlite3_bind_int64(s, 2, (int64_t)g->generation);
+	db_bind_span(s, 3, buf_span(&sealed));
+	sqlite3_bind_int64(s, 4, g->obtained_s);
+	sqlite3_bind_int64(s, 5, g->used_s);
+	sqlite3_bind_int64(s, 6, g->signed_in_s);
+	r = db_run(&v->db, s);
+	buf_clear(&place);
+	buf_clear(&sealed);
+	return r;
+}
+
+static enum store_result prune(struct vault *v, const char *account,
+			       uint64_t newest_generation)
+{
+	db_bind_str(v->grant_prune, 1, account);
+	sqlite3_bind_int64(v->grant_prune, 2,
+			   (int64_t)newest_generation - KEEP_GENERATIONS);
+	return db_run(&v->db, v->grant_prune);
+}
+
+/* One transaction: either the newest generation and the one before, or all as
+ * it was. */
+enum store_result vault_grant_save(struct vault *v, const char *account,
+				   struct vault_grant *g)
+{
+	uint64_t generation;
+	enum store_result r = db_exec(&v->db, "BEGIN IMMEDIATE");
+
+	if (r != STORE_OK)
+		return r;
+	r = newest(v, account, &generation);
+	if (r == STORE_OK) {
+		g->generation = generation + 1;
+		r = insert_grant(v, account, g);
+	}
+	if (r == STORE_OK)
+		r = prune(v, account, g->generation);
+	if (r == STORE_OK)
+		r = db_exec(&v->db, "COMMIT");
+	if (r != STORE_OK)
+		db_rollback(&v->db);
+	return r;
+}
+
+enum store_result vault_grant_touch(struct vault *v, const char *account,
+				    int64_t used_s)
+{
+	db_bind_str(v->grant_touch, 1, account);
+	sqlite3_bind_int64(v->grant_touch, 2, used_s);
+	return db_run(&v->db, v->grant_touch);
+}
+
+void vault_grant_clear(struct vault_grant *g)
+{
+	secret_clear(&g->refresh_token);
+	*g = (struct vault_grant){ SECRET_NONE, 0, 0, 0, 0 };
+}
+
+enum store_result vault_login_each(struct vault *v, vault_login_fn *fn,
+				   void *arg)
+{
+	sqlite3_stmt *s = v->login_all;
+	enum store_result r;
+
+	while (db_row(&v->db, s, &r)) {
+		struct vault_login l = { db_text(s, 0), db_text(s, 1),
+					 db_text(s, 2), db_text(s, 3),
+					 sqlite3_column_int64(s, 4) };
+
+		fn(arg, &l);
+		mem_free(l.account);
+		mem_free(l.name);
+		mem_free(l.password_hash);
+		mem_free(l.networks);
+	}
+	return r;
+}
+
+enum store_result vault_login_save(struct vault *v, const struct vault_login *l)
+{
+	sqlite3_stmt *s = v->login_put;
+
+	db_bind_str(s, 1, l->account);
+	db_bind_str(s, 2, l->name);
+	db_bind_str(s, 3, l->password_hash);
+	db_bind_str(s, 4, l->networks ? l->networks : "");
+	sqlite3_bind_int64(s, 5, l->created_s);
+	return db_run(&v->db, s);
+}
+
+enum store_result vault_login_remove(struct vault *v, const char *name)
+{
+	enum store_result r;
+
+	db_bind_str(v->login_drop, 1, name);
+	r = db_run(&v->db, v->login_drop);
+	if (r == STORE_OK && sqlite3_changes(v->db.handle) == 0)
+		return STORE_MISSING;
+	return r;
+}
+
+static unsigned number_of(const char *name, const char *(*name_of)(unsigned),
+			  unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (name && !strcmp(name, name_of(i)))
+			return i;
+	return count;
+}
+
+static const char *service_at(unsigned i)
+{
+	return service_name((enum service)i);
+}
+
+static const char *state_at(unsigned i)
+{
+	return account_state_name((enum account_state)i);
+}
+
+static void give_state(sqlite3_stmt *s, vault_state_fn *fn, void *arg)
+{
+	struct vault_state st = { .since_s = sqlite3_column_int64(s, 3) };
+
+	st.service = number_of((const char *)sqlite3_column_text(s, 1),
+			       service_at, SERVICE_COUNT);
+	st.state = number_of((const char *)sqlite3_column_text(s, 2), state_at,
+			     ACCOUNT_STATE_COUNT);
+	/* a name this version does not know is as good as nothing stored */
+	if (st.service == SERVICE_COUNT || st.state == ACCOUNT_STATE_COUNT)
+		return;
+	st.account = db_text(s, 0);
+	st.cause = db_text(s, 4);
+	st.text = db_text(s, 5);
+	st.step = db_text(s, 6);
+	fn(arg, &st);
+	mem_free(st.account);
+	mem_free(st.cause);
+	mem_free(st.text);
+	mem_free(st.step);
+}
+
+enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
+				   void *arg)
+{
+	enum store_result r;
+
+	while (db_row(&v->db, v->state_all, &r))
+		give_state(v->state_all, fn, arg);
+	return r;
+}
+
+enum store_result vault_state_save(struct vault *v, const struct vault_state *st)
+{
+	sqlite3_stmt *s = v->state_put;
+
+	db_bind_str(s, 1, st->account);
+	db_bind_str(s, 2, service_at(st->service));
+	db_bind_str(s, 3, state_at(st->state));
+	sqlite3_bind_int64(s, 4, st->since_s);
+	db_bind_str(s, 5, st->cause);
+	db_bind_str(s, 6, st->text);
+	db_bind_str(s, 7, st->step);
+	return db_run(&v->db, s);
+}

@@ -1,0 +1,214 @@
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "codec/frame.h"
+#include "store/seal.h"
+#include "store/vault.h"
+
+static char *dir;
+
+static void make_dir(void)
+{
+	char template[] = "/tmp/mb-vault.XXXXXX";
+
+	mem_free(dir);
+	CHECK_FATAL(mkdtemp(template) != NULL);
+	dir = mem_strdup(template);
+}
+
+static void remove_dir(void)
+{
+	char *command = mem_printf("rm -rf '%s'", dir);
+
+	CHECK_INT(system(command), 0);
+	mem_free(command);
+	mem_free(dir);
+	dir = NULL;
+}
+
+static struct secret load_key(void)
+{
+	struct secret key = SECRET_NONE;
+	struct buf why = BUF_INIT;
+
+	CHECK_FATAL(seal_key_load(dir, &key, &why));
+	CHECK_INT(key.len, SEAL_KEY_SIZE);
+	buf_clear(&why);
+	return key;
+}
+
+static struct vault *open_vault(const struct secret *key)
+{
+	struct buf why = BUF_INIT;
+	struct vault *v = vault_open(dir, key, &why);
+
+	if (!v)
+		fprintf(stderr, "%s\n", buf_cstr(&why));
+	CHECK_FATAL(v != NULL);
+	buf_clear(&why);
+	return v;
+}
+
+static void test_seal(void)
+{
+	struct secret key = SECRET_NONE, plain = SECRET_NONE;
+	struct buf sealed = BUF_INIT;
+
+	secret_set(&key, SPAN("0123456789abcdef0123456789abcdef"));
+	seal(&key, SPAN("here"), SPAN("token"), &sealed);
+	CHECK(!memmem(sealed.data, buf_len(&sealed), "token", 5));
+	CHECK(seal_open(&key, SPAN("here"), buf_span(&sealed), &plain));
+	CHECK_STR(secret_cstr(&plain), "token");
+	CHECK(!seal_open(&key, SPAN("there"), buf_span(&sealed), &plain));
+	for (size_t i = 0; i < buf_len(&sealed); i++) {
+		sealed.data[i] ^= 1;
+		CHECK(!seal_open(&key, SPAN("here"), buf_span(&sealed), &plain));
+		sealed.data[i] ^= 1;
+		CHECK(!seal_open(&key, SPAN("here"),
+				 span_first(buf_span(&sealed), i), &plain));
+	}
+	secret_clear(&plain);
+	seal(&key, SPAN("x"), SPAN_NONE, &sealed);
+	secret_clear(&key);
+	buf_clear(&sealed);
+}
+
+static void test_key_file(void)
+{
+	struct secret first, again, bad = SECRET_NONE;
+	struct buf why = BUF_INIT;
+	char *path;
+
+	make_dir();
+	first = load_key();
+	again = load_key();
+	CHECK(secret_equal(&first, &again));
+	path = mem_printf("%s/seal.key", dir);
+	CHECK_INT(chmod(path, 0644), 0);
+	CHECK(!seal_key_load(dir, &bad, &why));
+	CHECK(strstr(buf_cstr(&why), "0600") != NULL);
+	buf_clear(&why);
+	CHECK_INT(chmod(path, 0600), 0);
+	CHECK_INT(truncate(path, 5), 0);
+	CHECK(!seal_key_load(dir, &bad, &why));
+	CHECK(strstr(buf_cstr(&why), "5 bytes") != NULL);
+	buf_clear(&why);
+	mem_free(path);
+	secret_clear(&first);
+	secret_clear(&again);
+	remove_dir();
+}
+
+static void save(struct vault *v, const char *token)
+{
+	struct vault_grant g = { .obtained_s = 10, .used_s = 11,
+				 .signed_in_s = 12 };
+
+	secret_set(&g.refresh_token, span_str(token));
+	CHECK_INT(vault_grant_save(v, "a@example.test", &g), STORE_OK);
+	vault_grant_clear(&g);
+}
+
+static void test_generations(void)
+{
+	struct vault_grant g = { .generation = 0 };
+	struct secret key;
+	struct vault *v;
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	CHECK_INT(vault_grant_load(v, "a@example.test", &g), STORE_MISSING);
+	save(v, "one");
+	CHECK_INT(vault_grant_previous(v, "a@example.test", &g), STORE_MISSING);
+	save(v, "two");
+	save(v, "three");
+	CHECK_INT(vault_grant_touch(v, "a@example.test", 99), STORE_OK);
+	vault_close(&v);
+	v = open_vault(&key);
+	CHECK_INT(vault_grant_load(v, "a@example.test", &g), STORE_OK);
+	CHECK_STR(secret_cstr(&g.refresh_token), "three");
+	CHECK_INT(g.generation, 3);
+	CHECK_INT(g.used_s, 99);
+	CHECK_INT(g.signed_in_s, 12);
+	CHECK_INT(vault_grant_previous(v, "a@example.test", &g), STORE_OK);
+	CHECK_STR(secret_cstr(&g.refresh_token), "two");
+	CHECK_INT(vault_grant_load(v, "b@example.test", &g), STORE_MISSING);
+	vault_grant_clear(&g);
+	vault_close(&v);
+	secret_clear(&key);
+	remove_dir();
+}
+
+static void test_other_key(void)
+{
+	struct secret key, other = SECRET_NONE;
+	struct buf why = BUF_INIT;
+	struct vault *v;
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	vault_close(&v);
+	secret_set(&other, SPAN("0123456789abcdef0123456789abcdef"));
+	CHECK(vault_open(dir, &other, &why) == NULL);
+	CHECK(strstr(buf_cstr(&why), "another key") != NULL);
+	buf_clear(&why);
+	secret_clear(&other);
+	secret_clear(&key);
+	remove_dir();
+}
+
+static void see_login(void *arg, const struct vault_login *l)
+{
+	buf_printf(arg, "%s/%s/%s ", l->account, l->name, l->networks);
+}
+
+static void see_state(void *arg, const struct vault_state *s)
+{
+	buf_printf(arg, "%s %s %s %lld %s;", s->account,
+		   service_name((enum service)s->service),
+		   account_state_name((enum account_state)s->state),
+		   (long long)s->since_s, s->step);
+}
+
+static void test_logins_and_states(void)
+{
+	struct vault_login l = { "a@x", "scan", "$y$h", "10.0.0.0/8", 5 };
+	struct vault_state s = { "a@x", SERVICE_SMTP, ACCOUNT_BLOCKED, 7, "c",
+				 "t", "s" };
+	struct buf seen = BUF_INIT;
+	struct secret key;
+	struct vault *v;
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	CHECK_INT(vault_login_save(v, &l), STORE_OK);
+	l.account = (char[]){ "b@x" };
+	CHECK_INT(vault_login_save(v, &l), STORE_OK);
+	CHECK_INT(vault_login_each(v, see_login, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), "b@x/scan/10.0.0.0/8 ");
+	CHECK_INT(vault_login_remove(v, "scan"), STORE_OK);
+	CHECK_INT(vault_login_remove(v, "scan"), STORE_MISSING);
+	buf_clear(&seen);
+	CHECK_INT(vault_state_save(v, &s), STORE_OK);
+	s.state = ACCOUNT_CONNECTED;
+	CHECK_INT(vault_state_save(v, &s), STORE_OK);
+	CHECK_INT(vault_state_each(v, see_state, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), "a@x smtp connected 7 s;");
+	buf_clear(&seen);
+	vault_close(&v);
+	secret_clear(&key);
+	remove_dir();
+}
+
+UNIT_MAIN("vault", { "seal", test_seal }, { "key file", test_key_file },
+	  { "generations", test_generations },
+	  { "another key", test_other_key },
+	  { "logins and states", test_logins_and_states })
