@@ -6,6 +6,7 @@
 #include <threads.h>
 
 #include "base/mem.h"
+#include "codec/utf8.h"
 
 /* ---- memory that wipes itself ---- */
 
@@ -55,42 +56,6 @@ static struct json *outer(json_t *j)
 	return (struct json *)j;
 }
 
-/* ---- UTF-8 ---- */
-
-/* Length of the well-formed sequence at the start of s (RFC 3629), or 0. */
-static size_t utf8_sequence(struct span s)
-{
-	const unsigned char *c = (const unsigned char *)s.data;
-	unsigned low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (c[0] < 0x80)
-		return 1;
-	if (c[0] < 0xc2 || c[0] > 0xf4)
-		return 0;
-	n = c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
-	if (s.len < n)
-		return 0;
-	low = c[0] == 0xe0 ? 0xa0 : c[0] == 0xf0 ? 0x90 : low;
-	high = c[0] == 0xed ? 0x9f : c[0] == 0xf4 ? 0x8f : high;
-	if (c[1] < low || c[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
-static void add_utf8(struct buf *out, struct span s)
-{
-	while (s.len > 0) {
-		size_t n = utf8_sequence(s);
-
-		buf_add(out, n ? span_first(s, n) : SPAN("\xef\xbf\xbd"));
-		s = span_skip(s, n ? n : 1);
-	}
-}
-
 /* ---- reading ---- */
 
 /*
@@ -130,7 +95,7 @@ struct json *json_parse(struct span in, const struct json_limits *limits)
 	ready();
 	if (in.len > limits->bytes || !depth_within(in, limits->depth))
 		return NULL;
-	add_utf8(&clean, in);
+	utf8_add_clean(&clean, in);
 	/* text with U+0000 is refused: C strings would cut it short */
 	j = json_loadb(buf_span(&clean).data, buf_len(&clean),
 		       JSON_DECODE_ANY, NULL);
@@ -268,7 +233,7 @@ static json_t *new_text(struct span s)
 	struct buf clean = BUF_SECRET;
 	json_t *j;
 
-	add_utf8(&clean, s);
+	utf8_add_clean(&clean, s);
 	j = json_stringn_nocheck(buf_span(&clean).data, buf_len(&clean));
 	buf_clear(&clean);
 	return j;

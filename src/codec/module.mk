@@ -6,5 +6,9 @@ libcodec_a_SOURCES = \
 	src/codec/frame.def \
 	src/codec/frame.h \
 	src/codec/json.c \
-	src/codec/json.h
+	src/codec/json.h \
+	src/codec/sasl.c \
+	src/codec/sasl.h \
+	src/codec/utf8.c \
+	src/codec/utf8.h
 libcodec_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
