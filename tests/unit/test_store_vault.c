@@ -10,6 +10,9 @@
 #include "store/seal.h"
 #include "store/vault.h"
 
+/* A string that a struct of owned strings may point at. */
+#define TEXT(literal) ((char[]){ literal })
+
 static char *dir;
 
 static void make_dir(void)
@@ -179,9 +182,10 @@ static void see_state(void *arg, const struct vault_state *s)
 
 static void test_logins_and_states(void)
 {
-	struct vault_login l = { "a@x", "scan", "$y$h", "10.0.0.0/8", 5 };
-	struct vault_state s = { "a@x", SERVICE_SMTP, ACCOUNT_BLOCKED, 7, "c",
-				 "t", "s" };
+	struct vault_login l = { TEXT("a@x"), TEXT("scan"), TEXT("$y$h"),
+				 TEXT("10.0.0.0/8"), 5 };
+	struct vault_state s = { TEXT("a@x"), SERVICE_SMTP, ACCOUNT_BLOCKED,
+				 7, TEXT("c"), TEXT("t"), TEXT("s") };
 	struct buf seen = BUF_INIT;
 	struct secret key;
 	struct vault *v;
@@ -190,7 +194,7 @@ static void test_logins_and_states(void)
 	key = load_key();
 	v = open_vault(&key);
 	CHECK_INT(vault_login_save(v, &l), STORE_OK);
-	l.account = (char[]){ "b@x" };
+	l.account = TEXT("b@x");
 	CHECK_INT(vault_login_save(v, &l), STORE_OK);
 	CHECK_INT(vault_login_each(v, see_login, &seen), STORE_OK);
 	CHECK_STR(buf_cstr(&seen), "b@x/scan/10.0.0.0/8 ");
