@@ -7,6 +7,8 @@ libcodec_a_SOURCES = \
 	src/codec/frame.h \
 	src/codec/json.c \
 	src/codec/json.h \
+	src/codec/line.c \
+	src/codec/line.h \
 	src/codec/sasl.c \
 	src/codec/sasl.h \
 	src/codec/utf8.c \

@@ -31,3 +31,9 @@ TESTS += tests/unit/test_codec_sasl
 tests_unit_test_codec_sasl_SOURCES = tests/unit/test_codec_sasl.c
 tests_unit_test_codec_sasl_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_sasl_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_line
+TESTS += tests/unit/test_codec_line
+tests_unit_test_codec_line_SOURCES = tests/unit/test_codec_line.c
+tests_unit_test_codec_line_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_line_LDADD = libcodec.a $(UNIT_BASE_LIBS)
