@@ -37,3 +37,9 @@ TESTS += tests/unit/test_codec_line
 tests_unit_test_codec_line_SOURCES = tests/unit/test_codec_line.c
 tests_unit_test_codec_line_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_line_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_smtp_data
+TESTS += tests/unit/test_codec_smtp_data
+tests_unit_test_codec_smtp_data_SOURCES = tests/unit/test_codec_smtp_data.c
+tests_unit_test_codec_smtp_data_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_smtp_data_LDADD = libcodec.a $(UNIT_BASE_LIBS)
