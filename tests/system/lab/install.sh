@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 servers="dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond
 	dovecot-lmtpd postfix"
-clients="curl swaks msmtp isync fetchmail"
+clients="curl swaks libnet-ssleay-perl msmtp isync fetchmail"
 tools="openssl jq python3 procps iproute2 util-linux"
 
 missing() {
