@@ -13,6 +13,8 @@ libcodec_a_SOURCES = \
 	src/codec/sasl.h \
 	src/codec/smtp_data.c \
 	src/codec/smtp_data.h \
+	src/codec/smtp_reply.c \
+	src/codec/smtp_reply.h \
 	src/codec/utf8.c \
 	src/codec/utf8.h
 libcodec_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

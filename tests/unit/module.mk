@@ -43,3 +43,9 @@ TESTS += tests/unit/test_codec_smtp_data
 tests_unit_test_codec_smtp_data_SOURCES = tests/unit/test_codec_smtp_data.c
 tests_unit_test_codec_smtp_data_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_smtp_data_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_smtp_reply
+TESTS += tests/unit/test_codec_smtp_reply
+tests_unit_test_codec_smtp_reply_SOURCES = tests/unit/test_codec_smtp_reply.c
+tests_unit_test_codec_smtp_reply_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_smtp_reply_LDADD = libcodec.a $(UNIT_BASE_LIBS)
