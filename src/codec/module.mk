@@ -11,8 +11,12 @@ libcodec_a_SOURCES = \
 	src/codec/line.h \
 	src/codec/sasl.c \
 	src/codec/sasl.h \
+	src/codec/smtp_command.c \
+	src/codec/smtp_command.h \
 	src/codec/smtp_data.c \
 	src/codec/smtp_data.h \
+	src/codec/smtp_path.c \
+	src/codec/smtp_path.h \
 	src/codec/smtp_reply.c \
 	src/codec/smtp_reply.h \
 	src/codec/utf8.c \

@@ -49,3 +49,9 @@ TESTS += tests/unit/test_codec_smtp_reply
 tests_unit_test_codec_smtp_reply_SOURCES = tests/unit/test_codec_smtp_reply.c
 tests_unit_test_codec_smtp_reply_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_smtp_reply_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_smtp_command
+TESTS += tests/unit/test_codec_smtp_command
+tests_unit_test_codec_smtp_command_SOURCES = tests/unit/test_codec_smtp_command.c
+tests_unit_test_codec_smtp_command_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_smtp_command_LDADD = libcodec.a $(UNIT_BASE_LIBS)
