@@ -5,6 +5,8 @@ libcodec_a_SOURCES = \
 	src/codec/frame.c \
 	src/codec/frame.def \
 	src/codec/frame.h \
+	src/codec/header.c \
+	src/codec/header.h \
 	src/codec/json.c \
 	src/codec/json.h \
 	src/codec/line.c \

@@ -55,3 +55,9 @@ TESTS += tests/unit/test_codec_smtp_command
 tests_unit_test_codec_smtp_command_SOURCES = tests/unit/test_codec_smtp_command.c
 tests_unit_test_codec_smtp_command_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_smtp_command_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_header
+TESTS += tests/unit/test_codec_header
+tests_unit_test_codec_header_SOURCES = tests/unit/test_codec_header.c
+tests_unit_test_codec_header_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_header_LDADD = libcodec.a $(UNIT_BASE_LIBS)
