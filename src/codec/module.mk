@@ -7,6 +7,12 @@ libcodec_a_SOURCES = \
 	src/codec/frame.h \
 	src/codec/header.c \
 	src/codec/header.h \
+	src/codec/imap_command.c \
+	src/codec/imap_command.h \
+	src/codec/imap_line.c \
+	src/codec/imap_line.h \
+	src/codec/imap_response.c \
+	src/codec/imap_response.h \
 	src/codec/json.c \
 	src/codec/json.h \
 	src/codec/line.c \
