@@ -204,8 +204,10 @@ const orders = {
     faults.list.push(JSON.parse(body));
     return faults.list;
   },
+  'GET /faults': () => faults.list,
   'POST /clear': () => { faults.list.length = 0; return { ok: true }; },
   'POST /revoke-user': (q) => ({ revoked: store.revokeUser(q.user) }),
+  'POST /expire-access': (q) => ({ expired: store.expireAccess(q.user) }),
   'POST /disable': (query) => setDisabled(query, true),
   'POST /enable': (query) => setDisabled(query, false),
   'POST /set': (query) => {

@@ -70,6 +70,18 @@ export class Store {
     return count;
   }
 
+  // The access tokens of one user die, her refresh tokens live.
+  expireAccess(user) {
+    let count = 0;
+    for (const [key, entry] of [...this.map]) {
+      if (key.startsWith('AccessToken:') && entry.v.accountId === user) {
+        this.del(key);
+        count += 1;
+      }
+    }
+    return count;
+  }
+
   // How many of each kind are valid and unused.
   live() {
     const count = {};
