@@ -147,6 +147,7 @@ class Daemon:
                 'accounts': f'{self.dir}/accounts.yaml',
                 'providers': f'{self.dir}/providers.yaml',
                 'hostname': 'proxy.example.test',
+                'user': 'nobody',
                 'workers': 2,
             },
             'listen submissions': {

@@ -100,7 +100,7 @@ class FromClients(Serving):
     def test_wrong_password_imap(self):
         asked = len(self.lab.requests('/token'))
         for command in (f'LOGIN {ALICE} wrong',
-                        f'LOGIN nobody@example.test wrong',
+                        'LOGIN nobody@example.test wrong',
                         'AUTHENTICATE PLAIN '
                         + b64('', ALICE, 'wrong').decode()):
             with self.subTest(command):
