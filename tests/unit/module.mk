@@ -66,3 +66,11 @@ TESTS += tests/unit/test_codec_imap
 tests_unit_test_codec_imap_SOURCES = tests/unit/test_codec_imap.c
 tests_unit_test_codec_imap_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_imap_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
+
+UNIT_NET_LIBS = libnet.a libcodec.a libbase.a $(NET_LIBS) $(CUNIT_LIBS)
+EXTRA_DIST += tests/unit/net_rig.h
+check_PROGRAMS += tests/unit/test_net_conn
+TESTS += tests/unit/test_net_conn
+tests_unit_test_net_conn_SOURCES = tests/unit/test_net_conn.c
+tests_unit_test_net_conn_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_conn_LDADD = $(UNIT_NET_LIBS)
