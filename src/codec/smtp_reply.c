@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "codec/utf8.h"
+
 /* ---- enhanced codes ---- */
 
 static bool is_digit(char c)
@@ -126,6 +128,7 @@ static bool add_text(struct smtp_reply_parser *p, struct span line)
 {
 	char enhanced[SMTP_ENHANCED_SIZE];
 
+	line = span_trim(line);
 	if (smtp_enhanced_take(&line, p->reply.code, enhanced) &&
 	    !p->reply.enhanced[0])
 		memcpy(p->reply.enhanced, enhanced, sizeof(enhanced));
@@ -243,16 +246,17 @@ void smtp_capabilities_parse(struct smtp_capabilities *c, struct span text)
 
 /* ---- formatter ---- */
 
+/* One "?" for each character or stray octet. */
 static void add_ascii(struct buf *out, struct span s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.data[i];
+	while (s.len) {
+		size_t n = utf8_sequence(s);
+		char c = s.data[0];
 
-		if ((c & 0xc0) == 0x80)
-			continue; /* one "?" for each UTF-8 sequence */
 		if (c == '\t')
 			c = ' ';
-		buf_add_char(out, c < ' ' || c >= 0x7f ? '?' : (char)c);
+		buf_add_char(out, c >= ' ' && c <= '~' ? c : '?');
+		s = span_skip(s, n ? n : 1);
 	}
 }
 

@@ -74,6 +74,7 @@ static void test_enhanced(void)
 	      535, "5.7.8", "Username and Password not\naccepted");
 	check("535 5.7.139 Authentication unsuccessful\r\n", 535, "5.7.139",
 	      "Authentication unsuccessful");
+	check("550-  5.1.1   a \r\n550  b\r\n", 550, "5.1.1", "a\nb");
 	/* of another class, not followed by a blank, or no code at all */
 	check("250 5.1.0 odd\r\n", 250, "", "5.1.0 odd");
 	check("220 2.0.0.example ready\r\n", 220, "", "2.0.0.example ready");
@@ -195,7 +196,7 @@ static void test_format_injection(void)
 {
 	check_format(550, "5.0.0", "a\r\n250 b", "550-5.0.0 a?\r\n"
 						 "550 5.0.0 250 b\r\n");
-	check_format(550, "", "a\x01\x7f\tb\xc3\xbc" "c", "550 a?? b?c\r\n");
+	check_format(550, "", "a\x01\x7f\tb\xc3\xbc" "c\x93", "550 a?? b?c?\r\n");
 }
 
 static void test_format_folds(void)
