@@ -1,1 +1,68 @@
 # Fuzz targets, and the replay of their corpora in the unit run.
+#
+# Each target is built twice: as replay_NAME, which make check runs over the
+# committed corpus, and with --enable-fuzzers as fuzz_NAME for libFuzzer:
+#
+#	tests/fuzz/fuzz_NAME -dict=.../dict/NAME.dict NEW .../corpus/NAME
+EXTRA_DIST += tests/fuzz/fuzz.h tests/fuzz/corpus tests/fuzz/dict
+FUZZ_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/fuzz
+FUZZ_CODEC_LIBS = libcodec.a libbase.a
+FUZZ_TARGETS =
+if FUZZERS
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_header
+tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c
+tests_fuzz_fuzz_header_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_header_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_header
+TESTS += tests/fuzz/replay_header
+tests_fuzz_replay_header_SOURCES = tests/fuzz/fuzz_header.c tests/fuzz/replay.c
+tests_fuzz_replay_header_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_header_LDADD = $(FUZZ_CODEC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_line
+tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c
+tests_fuzz_fuzz_line_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_line_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_line_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_line
+TESTS += tests/fuzz/replay_line
+tests_fuzz_replay_line_SOURCES = tests/fuzz/fuzz_line.c tests/fuzz/replay.c
+tests_fuzz_replay_line_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_line_LDADD = $(FUZZ_CODEC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_smtp_command
+tests_fuzz_fuzz_smtp_command_SOURCES = tests/fuzz/fuzz_smtp_command.c
+tests_fuzz_fuzz_smtp_command_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_smtp_command_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_smtp_command_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_smtp_command
+TESTS += tests/fuzz/replay_smtp_command
+tests_fuzz_replay_smtp_command_SOURCES = tests/fuzz/fuzz_smtp_command.c tests/fuzz/replay.c
+tests_fuzz_replay_smtp_command_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_smtp_command_LDADD = $(FUZZ_CODEC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_smtp_data
+tests_fuzz_fuzz_smtp_data_SOURCES = tests/fuzz/fuzz_smtp_data.c
+tests_fuzz_fuzz_smtp_data_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_smtp_data_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_smtp_data_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_smtp_data
+TESTS += tests/fuzz/replay_smtp_data
+tests_fuzz_replay_smtp_data_SOURCES = tests/fuzz/fuzz_smtp_data.c tests/fuzz/replay.c
+tests_fuzz_replay_smtp_data_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_smtp_data_LDADD = $(FUZZ_CODEC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_smtp_reply
+tests_fuzz_fuzz_smtp_reply_SOURCES = tests/fuzz/fuzz_smtp_reply.c
+tests_fuzz_fuzz_smtp_reply_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_smtp_reply_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_smtp_reply_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_smtp_reply
+TESTS += tests/fuzz/replay_smtp_reply
+tests_fuzz_replay_smtp_reply_SOURCES = tests/fuzz/fuzz_smtp_reply.c tests/fuzz/replay.c
+tests_fuzz_replay_smtp_reply_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_smtp_reply_LDADD = $(FUZZ_CODEC_LIBS)
