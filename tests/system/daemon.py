@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from clients import Login
-from lab import free_ports, until
+from lab import children, free_ports, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -232,19 +232,12 @@ class Daemon:
 
     def roles(self, name=None):
         """{pid: role} of the living role programs."""
-        found = {}
-        for pid in filter(str.isdigit, os.listdir('/proc')):
-            try:
-                with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
-                    comm, rest = f.read().rsplit(')', 1)
-            except OSError:
-                continue
-            state, parent = rest.split()[:2]
-            role = comm.split('(', 1)[1].removeprefix('mailbearer-')
-            if int(parent) == self.process.pid and state != 'Z' \
-                    and name in (None, role):
-                found[int(pid)] = role
-        return found
+        # A name in /proc/PID/stat holds 15 characters.
+        names = {f'mailbearer-{role}'[:15]: role for role in ROLES}
+        found = {pid: names.get(comm) or names.get(f'mailbearer-{comm}'[:15])
+                 for pid, comm in children(self.process.pid)}
+        return {pid: role for pid, role in found.items()
+                if role and name in (None, role)}
 
     def kill_role(self, name):
         """kill -9 of the processes of one role, and their successors."""

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -87,8 +88,29 @@ class Lab:
             return json.load(answer)
 
     def kill_grants(self, user):
-        """Signed out everywhere; also closes what Dovecot has open."""
-        return self.control(f'revoke-user?user={user}')['revoked']
+        """Signed out everywhere, open connections included."""
+        revoked = self.control(f'revoke-user?user={user}')['revoked']
+        self.cut_smtp()
+        return revoked
+
+    def expire_access(self, user):
+        """Access tokens die, refresh tokens live; connections are cut."""
+        self.control(f'expire-access?user={user}')
+        self.cut_smtp()
+
+    def cut_smtp(self):
+        """
+        Ends the sessions of Postfix. It asks for the token only when a
+        session begins, so what is open would stay authenticated.
+        """
+        with open(f'{self.run}/postfix/spool/pid/master.pid',
+                  encoding='ascii') as f:
+            master = int(f.read())
+        for pid, name in children(master):
+            if name == 'smtpd':
+                os.kill(pid, signal.SIGTERM)
+        until(lambda: 'smtpd' not in dict(children(master)).values(),
+              'the end of smtpd')
 
     def fault(self, **fault):
         self.control('fault', fault)
@@ -146,6 +168,21 @@ class Lab:
         lmtp = smtplib.LMTP('127.0.0.1', self.port('LMTP'))
         lmtp.sendmail('lab@example.test', [user], message)
         lmtp.quit()
+
+
+def children(parent):
+    """[(pid, name)] of the living child processes."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
+                head, rest = f.read().rsplit(')', 1)
+        except OSError:
+            continue
+        state, ppid = rest.split()[:2]
+        if int(ppid) == parent and state != 'Z':
+            found.append((int(pid), head.split('(', 1)[1]))
+    return found
 
 
 def arrival(path):

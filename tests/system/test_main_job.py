@@ -136,7 +136,7 @@ class TokenEndpoint(Lively):
 
     def expire(self, account=ALICE):
         """The access token dies at the mail servers; refreshing goes on."""
-        self.lab.control(f'expire-access?user={account}')
+        self.lab.expire_access(account)
 
     def fault_then_mend(self, **fault):
         self.expire()
@@ -289,7 +289,7 @@ class RotationInTheDark(Lively):
 
     def test_keeper_killed_while_refreshing(self):
         for n in range(3):
-            self.lab.control(f'expire-access?user={ALICE}')
+            self.lab.expire_access(ALICE)
             # The answer comes late, and nobody waits for it any more.
             self.lab.fault(path='/token', delay_ms=700, times=1)
             thread = threading.Thread(target=self.try_send, args=(n,))

@@ -132,7 +132,7 @@ class Secrets(Case):
         """A provider that says the token in its refusals."""
         for token in cls.provider_secrets('RefreshToken'):
             for status in (400, 500):
-                cls.lab.control(f'expire-access?user={ALICE}')
+                cls.lab.expire_access(ALICE)
                 cls.lab.fault(path='/token', status=status, times=1, body={
                     'error': 'server_error',
                     'error_description': f'cannot use {token}'})
