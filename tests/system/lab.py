@@ -106,10 +106,10 @@ class Lab:
         with open(f'{self.run}/postfix/spool/pid/master.pid',
                   encoding='ascii') as f:
             master = int(f.read())
-        for pid, name in children(master):
-            if name == 'smtpd':
-                os.kill(pid, signal.SIGTERM)
-        until(lambda: 'smtpd' not in dict(children(master)).values(),
+        old = {pid for pid, name in children(master) if name == 'smtpd'}
+        for pid in old:
+            os.kill(pid, signal.SIGTERM)
+        until(lambda: not old & {pid for pid, _ in children(master)},
               'the end of smtpd')
 
     def fault(self, **fault):
