@@ -129,29 +129,44 @@ class Case(unittest.TestCase):
 
 
 class Lines(unittest.TextTestResult):
-    """A line for each test that fails, as it happens."""
+    """Knows which tests did not pass; several subtests are one test."""
+
+    def __init__(self, *args, **kw):
+        super().__init__(*args, **kw)
+        self.bad = set()
+        self.classes = 0
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        # What fails in setUpClass or its cleanup is no test, but a failure.
+        if isinstance(test, unittest.TestCase):
+            self.bad.add(test.id())
+        else:
+            self.classes += 1
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.bad.add(test.id())
 
     def addSubTest(self, test, subtest, err):
         super().addSubTest(test, subtest, err)
         if err:
-            self.stream.writeln(f'FAIL {subtest}')
+            self.bad.add(test.id())
+            self.stream.writeln(f'\nFAIL {subtest}')
+
+
+class Runner(unittest.TextTestRunner):
+    resultclass = Lines
 
 
 def main():
     """Runs the suite: as unittest.main, and one summary line at the end."""
-    program = unittest.main(
-        exit=False, verbosity=1,
-        testRunner=lambda **kw: unittest.TextTestRunner(
-            resultclass=Lines, **kw))
-    result = program.result
-    failed = len(result.failures) + len(result.errors)
-    passed = result.testsRun - len(
-        {id(getattr(t, 'test_case', t)) for t, _ in
-         result.failures + result.errors
-         if isinstance(getattr(t, 'test_case', t), unittest.TestCase)})
+    result = unittest.main(exit=False, testRunner=Runner).result
     skipped = len(result.skipped)
+    passed = result.testsRun - len(result.bad) - skipped
+    failed = len(result.bad) + result.classes
     note = f', {skipped} skipped' if skipped else ''
-    print(f'{passed - skipped} passed, {failed} failed{note}')
+    print(f'{passed} passed, {failed} failed{note}')
     sys.stdout.flush()
     sys.exit(bool(failed) or not result.testsRun)
 
