@@ -1,0 +1,169 @@
+/* accounts.yaml. */
+#include "base/mem.h"
+#include "config/account_check.h"
+#include "config/accounts.h"
+#include "config/option.h"
+
+struct raw_login {
+	char *name, *password_hash;
+	char **networks;
+	unsigned networks_count;
+};
+
+struct raw_account {
+	char *address, *provider, *flow, *client_id, *client_secret_file,
+		*tenant, *sign_in_as, *fallback, *redirect_uri, *login_hint,
+		*disabled;
+	char **services;
+	unsigned services_count;
+	struct raw_login *logins;
+	unsigned logins_count;
+};
+
+struct raw_accounts {
+	struct raw_account *accounts;
+	unsigned accounts_count;
+};
+
+static const cyaml_schema_field_t login_fields[] = {
+	TEXT_FIELD("name", struct raw_login, name),
+	TEXT_FIELD("password_hash", struct raw_login, password_hash),
+	LIST_FIELD("networks", struct raw_login, networks, &yaml_text_entry),
+	CYAML_FIELD_END
+};
+
+static const cyaml_schema_value_t login_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_login, login_fields),
+};
+
+#define FIELD(name) TEXT_FIELD(#name, struct raw_account, name)
+
+static const cyaml_schema_field_t account_fields[] = {
+	FIELD(address),
+	FIELD(provider),
+	FIELD(flow),
+	FIELD(client_id),
+	FIELD(client_secret_file),
+	FIELD(tenant),
+	FIELD(sign_in_as),
+	FIELD(fallback),
+	FIELD(redirect_uri),
+	FIELD(login_hint),
+	FIELD(disabled),
+	LIST_FIELD("services", struct raw_account, services, &yaml_text_entry),
+	LIST_FIELD("logins", struct raw_account, logins, &login_entry),
+	CYAML_FIELD_END
+};
+
+static const cyaml_schema_value_t account_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_account,
+			    account_fields),
+};
+
+static const cyaml_schema_field_t file_fields[] = {
+	LIST_FIELD("accounts", struct raw_accounts, accounts, &account_entry),
+	CYAML_FIELD_END
+};
+
+static const cyaml_schema_value_t file_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_accounts,
+			    file_fields),
+};
+
+static void read_login(struct yaml_reader *r, const struct raw_login *raw,
+		       const char *where, struct login_config *out)
+{
+	out->name = yaml_text(r, raw->name, where, "name");
+	out->password_hash = yaml_text(r, raw->password_hash, where,
+				       "password_hash");
+	out->networks = mem_array(raw->networks_count, sizeof(*out->networks));
+	for (unsigned i = 0; i < raw->networks_count; i++)
+		if (network_parse(span_str(raw->networks[i]),
+				  &out->networks[out->n_networks]))
+			out->n_networks++;
+		else
+			yaml_mistake(r, where, "networks", "expected a network "
+				     "such as 192.168.1.0/24, got \"%s\"",
+				     raw->networks[i]);
+	if (!raw->name)
+		yaml_mistake(r, where, "name", "must be set");
+	if (!raw->password_hash)
+		yaml_mistake(r, where, "password_hash", "must be set");
+}
+
+static void read_logins(struct yaml_reader *r, const struct raw_account *raw,
+			const char *account, struct account_config *out)
+{
+	out->logins = mem_array(raw->logins_count, sizeof(*out->logins));
+	out->n_logins = raw->logins_count;
+	for (unsigned i = 0; i < raw->logins_count; i++) {
+		char *where = mem_printf("%s/logins/%u", account, i);
+
+		read_login(r, &raw->logins[i], where, &out->logins[i]);
+		mem_free(where);
+	}
+}
+
+/* Without a list: what the provider has. */
+static void read_services(struct yaml_reader *r, const struct raw_account *raw,
+			  const char *where, struct account_config *out)
+{
+	for (unsigned s = 0; s < SERVICE_COUNT && !raw->services_count; s++)
+		out->services[s] = out->provider &&
+				   out->provider->endpoints[s].present;
+	for (unsigned i = 0; i < raw->services_count; i++) {
+		unsigned s = yaml_choice(r, raw->services[i], "smtp|imap|pop3",
+					 SERVICE_COUNT, where, "services");
+
+		if (s < SERVICE_COUNT)
+			out->services[s] = true;
+	}
+}
+
+static void read_account(struct yaml_reader *r, const struct raw_account *raw,
+			 const char *where, struct account_config *out)
+{
+	out->address = yaml_text(r, raw->address, where, "address");
+	if (raw->provider)
+		out->provider = provider_find(r->out, raw->provider);
+	out->flow = yaml_choice(r, raw->flow, ACCOUNT_FLOWS,
+				FLOW_AUTHORIZATION_CODE, where, "flow");
+	out->client_id = yaml_text(r, raw->client_id, where, "client_id");
+	out->client_secret_file = yaml_path(r, raw->client_secret_file, true,
+					    where, "client_secret_file");
+	out->tenant = yaml_text(r, raw->tenant, where, "tenant");
+	out->sign_in_as = yaml_text(r, raw->sign_in_as, where, "sign_in_as");
+	out->fallback = yaml_text(r, raw->fallback, where, "fallback");
+	out->redirect_uri = yaml_text(r, raw->redirect_uri, where,
+				      "redirect_uri");
+	out->login_hint = yaml_text(r, raw->login_hint, where, "login_hint");
+	out->disabled = yaml_flag(r, raw->disabled, false, where, "disabled");
+	read_services(r, raw, where, out);
+	read_logins(r, raw, where, out);
+	if (!raw->address)
+		yaml_mistake(r, where, "address", "must be set");
+	if (!raw->provider)
+		yaml_mistake(r, where, "provider", "must be set");
+	else if (!out->provider)
+		yaml_mistake(r, where, "provider", "no provider %s in "
+			     "providers.yaml", raw->provider);
+}
+
+void accounts_read_list(struct yaml_reader *r)
+{
+	struct raw_accounts *raw = document_load(&r->document, &file_schema);
+	struct accounts *out = r->out;
+
+	if (!raw)
+		return;
+	out->accounts = mem_array(raw->accounts_count, sizeof(*out->accounts));
+	out->n_accounts = raw->accounts_count;
+	for (unsigned i = 0; i < raw->accounts_count; i++) {
+		char *where = mem_printf("accounts/%u", i);
+
+		read_account(r, &raw->accounts[i], where, &out->accounts[i]);
+		mem_free(where);
+	}
+	accounts_check(r);
+	document_free_data(&file_schema, raw);
+}

@@ -1,0 +1,306 @@
+/* providers.yaml. */
+#include "base/mem.h"
+#include "config/accounts.h"
+#include "config/option.h"
+
+#define SASL_WORDS "xoauth2|oauthbearer|plain|login"
+#define CONNECTIONS_DEFAULT 5
+
+struct raw_endpoint {
+	char *host, *port, *tls;
+};
+
+struct raw_scopes {
+	char *common, *smtp, *imap, *pop3;
+};
+
+struct raw_limits {
+	char *max_connections, *max_per_minute;
+};
+
+struct raw_provider {
+	char *name, *issuer, *authorize_url, *token_url, *device_url,
+		*admin_consent_url, *userinfo_url, *revoke_url, *transport,
+		*client_auth, *authorize_parameters, *rotates, *ca_file;
+	char **match;
+	unsigned match_count;
+	char **sasl;
+	unsigned sasl_count;
+	struct raw_scopes *scopes;
+	struct raw_endpoint *smtp, *imap, *pop3;
+	struct raw_limits *limits;
+};
+
+struct raw_providers {
+	struct raw_provider *providers;
+	unsigned providers_count;
+};
+
+static const cyaml_schema_field_t endpoint_fields[] = {
+	TEXT_FIELD("host", struct raw_endpoint, host),
+	TEXT_FIELD("port", struct raw_endpoint, port),
+	TEXT_FIELD("tls", struct raw_endpoint, tls),
+	CYAML_FIELD_END
+};
+
+static const cyaml_schema_field_t scopes_fields[] = {
+	TEXT_FIELD("common", struct raw_scopes, common),
+	TEXT_FIELD("smtp", struct raw_scopes, smtp),
+	TEXT_FIELD("imap", struct raw_scopes, imap),
+	TEXT_FIELD("pop3", struct raw_scopes, pop3),
+	CYAML_FIELD_END
+};
+
+static const cyaml_schema_field_t limits_fields[] = {
+	TEXT_FIELD("max_connections", struct raw_limits, max_connections),
+	TEXT_FIELD("max_per_minute", struct raw_limits, max_per_minute),
+	CYAML_FIELD_END
+};
+
+#define FIELD(name) TEXT_FIELD(#name, struct raw_provider, name)
+#define PART(name, fields) PART_FIELD(#name, struct raw_provider, name, fields)
+
+static const cyaml_schema_field_t provider_fields[] = {
+	FIELD(name),
+	LIST_FIELD("match", struct raw_provider, match, &yaml_text_entry),
+	FIELD(issuer),
+	FIELD(authorize_url),
+	FIELD(token_url),
+	FIELD(device_url),
+	FIELD(admin_consent_url),
+	FIELD(userinfo_url),
+	FIELD(revoke_url),
+	PART(scopes, scopes_fields),
+	PART(smtp, endpoint_fields),
+	PART(imap, endpoint_fields),
+	PART(pop3, endpoint_fields),
+	LIST_FIELD("sasl", struct raw_provider, sasl, &yaml_text_entry),
+	FIELD(transport),
+	FIELD(client_auth),
+	FIELD(authorize_parameters),
+	FIELD(rotates),
+	FIELD(ca_file),
+	PART(limits, limits_fields),
+	CYAML_FIELD_END
+};
+
+static const cyaml_schema_value_t provider_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_provider,
+			    provider_fields),
+};
+
+static const cyaml_schema_field_t file_fields[] = {
+	LIST_FIELD("providers", struct raw_providers, providers,
+		   &provider_entry),
+	CYAML_FIELD_END
+};
+
+static const cyaml_schema_value_t file_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_providers,
+			    file_fields),
+};
+
+/* The only placeholder there is. */
+static bool placeholders_are_known(const char *url)
+{
+	const char *open = url;
+
+	while ((open = strchr(open, '{')) != NULL) {
+		if (strncmp(open, "{tenant}", 8))
+			return false;
+		open += 8;
+	}
+	return true;
+}
+
+static char *read_url(struct yaml_reader *r, const char *text,
+		      const char *where, const char *key)
+{
+	char *url = yaml_text(r, text, where, key);
+
+	if (url && !is_url(span_str(url)))
+		yaml_mistake(r, where, key, "expected an https:// address, "
+			     "got \"%s\"", url);
+	else if (url && !placeholders_are_known(url))
+		yaml_mistake(r, where, key, "{tenant} is the only placeholder "
+			     "there is, got \"%s\"", url);
+	return url;
+}
+
+static uint16_t usual_port(enum service service, enum tls_mode tls)
+{
+	static const uint16_t ports[SERVICE_COUNT][2] = {
+		[SERVICE_SMTP] = { 465, 587 },
+		[SERVICE_IMAP] = { 993, 143 },
+		[SERVICE_POP3] = { 995, 110 },
+	};
+
+	return ports[service][tls != TLS_IMPLICIT];
+}
+
+static void read_endpoint(struct yaml_reader *r, const struct raw_endpoint *raw,
+			  enum service service, const char *provider,
+			  struct endpoint_config *out)
+{
+	char *where;
+
+	if (!raw)
+		return;
+	where = mem_printf("%s/%s", provider, service_name(service));
+	out->present = true;
+	out->host = yaml_text(r, raw->host, where, "host");
+	out->tls = yaml_choice(r, raw->tls, "implicit|starttls|none",
+			       TLS_IMPLICIT, where, "tls");
+	out->port = (uint16_t)yaml_number(r, raw->port, 65535,
+					  usual_port(service, out->tls), where,
+					  "port");
+	if (!raw->host)
+		yaml_mistake(r, where, "host", "must be set");
+	else if (out->host && strpbrk(out->host, " :/@"))
+		yaml_mistake(r, where, "host", "expected a host name, got "
+			     "\"%s\"", out->host);
+	if (out->port == 0)
+		yaml_mistake(r, where, "port", "must not be 0");
+	mem_free(where);
+}
+
+static void read_match(struct yaml_reader *r, const struct raw_provider *raw,
+		       const char *where, struct provider_config *p)
+{
+	p->match = mem_array(raw->match_count, sizeof(*p->match));
+	for (unsigned i = 0; i < raw->match_count; i++) {
+		if (!is_host_name(span_str(raw->match[i])))
+			yaml_mistake(r, where, "match", "expected a mail "
+				     "domain, got \"%s\"", raw->match[i]);
+		p->match[p->n_match++] = mem_strdup(raw->match[i]);
+	}
+}
+
+static void read_sasl(struct yaml_reader *r, const struct raw_provider *raw,
+		      const char *where, struct provider_config *p)
+{
+	struct buf words = BUF_INIT;
+
+	for (unsigned i = 0; i < raw->sasl_count; i++) {
+		(void)yaml_choice(r, raw->sasl[i], SASL_WORDS, 0, where,
+				  "sasl"); /* the word itself is kept */
+		if (i)
+			buf_add_char(&words, ' ');
+		buf_add_str(&words, raw->sasl[i]);
+	}
+	if (!raw->sasl_count)
+		buf_add_str(&words, "xoauth2 oauthbearer");
+	p->sasl = buf_take(&words);
+}
+
+static void read_scopes(struct yaml_reader *r, const struct raw_scopes *raw,
+			const char *provider, struct provider_config *p)
+{
+	char *where;
+
+	if (!raw)
+		return;
+	where = mem_printf("%s/scopes", provider);
+	p->scopes_common = yaml_text(r, raw->common, where, "common");
+	p->scopes[SERVICE_SMTP] = yaml_text(r, raw->smtp, where, "smtp");
+	p->scopes[SERVICE_IMAP] = yaml_text(r, raw->imap, where, "imap");
+	p->scopes[SERVICE_POP3] = yaml_text(r, raw->pop3, where, "pop3");
+	mem_free(where);
+}
+
+static void read_limits(struct yaml_reader *r, const struct raw_limits *raw,
+			const char *provider, struct provider_config *p)
+{
+	char *where = mem_printf("%s/limits", provider);
+
+	p->max_connections = yaml_number(r, raw ? raw->max_connections : NULL,
+					 1000, CONNECTIONS_DEFAULT, where,
+					 "max_connections");
+	p->max_per_minute = yaml_number(r, raw ? raw->max_per_minute : NULL,
+					100000, 0, where, "max_per_minute");
+	if (p->max_connections == 0)
+		yaml_mistake(r, where, "max_connections", "must not be 0");
+	mem_free(where);
+}
+
+static void read_urls(struct yaml_reader *r, const struct raw_provider *raw,
+		      const char *where, struct provider_config *p)
+{
+	p->issuer = read_url(r, raw->issuer, where, "issuer");
+	p->authorize_url = read_url(r, raw->authorize_url, where,
+				    "authorize_url");
+	p->token_url = read_url(r, raw->token_url, where, "token_url");
+	p->device_url = read_url(r, raw->device_url, where, "device_url");
+	p->admin_consent_url = read_url(r, raw->admin_consent_url, where,
+					"admin_consent_url");
+	p->userinfo_url = read_url(r, raw->userinfo_url, where, "userinfo_url");
+	p->revoke_url = read_url(r, raw->revoke_url, where, "revoke_url");
+}
+
+static void read_name(struct yaml_reader *r, const struct raw_provider *raw,
+		      const char *where, struct provider_config *p)
+{
+	p->name = yaml_text(r, raw->name, where, "name");
+	if (!raw->name)
+		yaml_mistake(r, where, "name", "must be set");
+	else if (p->name && provider_find(r->out, p->name))
+		yaml_mistake(r, where, "name", "provider %s is here twice",
+			     p->name);
+}
+
+/* Rotation is assumed: keeping a token too carefully costs nothing. */
+static void read_provider(struct yaml_reader *r, const struct raw_provider *raw,
+			  const char *where, struct provider_config *p)
+{
+	static const char *const client_auth[] = { "post", "basic" };
+
+	read_name(r, raw, where, p);
+	read_match(r, raw, where, p);
+	read_urls(r, raw, where, p);
+	read_scopes(r, raw->scopes, where, p);
+	read_endpoint(r, raw->smtp, SERVICE_SMTP, where,
+		      &p->endpoints[SERVICE_SMTP]);
+	read_endpoint(r, raw->imap, SERVICE_IMAP, where,
+		      &p->endpoints[SERVICE_IMAP]);
+	read_endpoint(r, raw->pop3, SERVICE_POP3, where,
+		      &p->endpoints[SERVICE_POP3]);
+	read_sasl(r, raw, where, p);
+	(void)yaml_choice(r, raw->transport, "smtp", 0, where, "transport");
+	p->transport = mem_strdup("smtp");
+	p->client_auth = mem_strdup(client_auth[yaml_choice(
+		r, raw->client_auth, "post|basic", 0, where, "client_auth")]);
+	p->authorize_parameters = yaml_text(r, raw->authorize_parameters,
+					    where, "authorize_parameters");
+	p->rotates = yaml_flag(r, raw->rotates, true, where, "rotates");
+	p->ca_file = yaml_path(r, raw->ca_file, false, where, "ca_file");
+	read_limits(r, raw->limits, where, p);
+}
+
+const struct provider_config *provider_find(const struct accounts *a,
+					    const char *name)
+{
+	for (size_t i = 0; i < a->n_providers; i++)
+		if (a->providers[i].name && !strcmp(a->providers[i].name, name))
+			return &a->providers[i];
+	return NULL;
+}
+
+void providers_read(struct yaml_reader *r)
+{
+	struct raw_providers *raw = document_load(&r->document, &file_schema);
+	struct accounts *out = r->out;
+
+	if (!raw)
+		return;
+	out->providers = mem_array(raw->providers_count,
+				   sizeof(*out->providers));
+	for (unsigned i = 0; i < raw->providers_count; i++) {
+		char *where = mem_printf("providers/%u", i);
+
+		read_provider(r, &raw->providers[i], where, &out->providers[i]);
+		/* counted afterwards, so that it is not its own double */
+		out->n_providers++;
+		mem_free(where);
+	}
+	document_free_data(&file_schema, raw);
+}
