@@ -140,8 +140,12 @@ class Piped(Subject):
     def run_config(self, *argv):
         with open(f'{self.dir}/log', 'wb') as log:
             self.run(argv, stdout=log, stderr=log)
-        for port in (self.smtp, self.imap):
-            daemon.wait_port(port)
+        try:
+            for port in (self.smtp, self.imap):
+                daemon.wait_port(port)
+        except AssertionError as e:
+            with open(f'{self.dir}/log', encoding='utf-8') as f:
+                raise RuntimeError(f'{self.name}: {e}\n{f.read()}') from None
 
     def stop(self):
         stop(self.process)
@@ -172,7 +176,7 @@ class HaProxy(Piped):
 
     def start(self):
         self.smtp, self.imap = free_ports(2)
-        text = ('global\n nbthread 1\n maxconn 20000\ndefaults\n mode tcp\n'
+        text = ('global\n nbthread 1\n maxconn 9000\ndefaults\n mode tcp\n'
                 ' timeout connect 10s\n timeout client 1h\n'
                 ' timeout server 1h\n')
         for name in ('smtp', 'imap'):
