@@ -13,10 +13,20 @@ libcodec_a_SOURCES = \
 	src/codec/imap_line.h \
 	src/codec/imap_response.c \
 	src/codec/imap_response.h \
+	src/codec/imap_verdict.c \
+	src/codec/imap_verdict.def \
+	src/codec/imap_verdict.h \
 	src/codec/json.c \
 	src/codec/json.h \
 	src/codec/line.c \
 	src/codec/line.h \
+	src/codec/oauth_answer.c \
+	src/codec/oauth_answer.h \
+	src/codec/oauth_error.c \
+	src/codec/oauth_error.def \
+	src/codec/oauth_error.h \
+	src/codec/oauth_request.c \
+	src/codec/oauth_request.h \
 	src/codec/sasl.c \
 	src/codec/sasl.h \
 	src/codec/smtp_command.c \
@@ -27,6 +37,13 @@ libcodec_a_SOURCES = \
 	src/codec/smtp_path.h \
 	src/codec/smtp_reply.c \
 	src/codec/smtp_reply.h \
+	src/codec/smtp_verdict.c \
+	src/codec/smtp_verdict.def \
+	src/codec/smtp_verdict.h \
+	src/codec/url.c \
+	src/codec/url.h \
 	src/codec/utf8.c \
-	src/codec/utf8.h
+	src/codec/utf8.h \
+	src/codec/verdict.c \
+	src/codec/verdict.h
 libcodec_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

@@ -74,3 +74,14 @@ TESTS += tests/unit/test_net_conn
 tests_unit_test_net_conn_SOURCES = tests/unit/test_net_conn.c
 tests_unit_test_net_conn_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_net_conn_LDADD = $(UNIT_NET_LIBS)
+check_PROGRAMS += tests/unit/test_verdict
+TESTS += tests/unit/test_verdict
+tests_unit_test_verdict_SOURCES = tests/unit/test_verdict.c
+tests_unit_test_verdict_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_verdict_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_oauth
+TESTS += tests/unit/test_codec_oauth
+tests_unit_test_codec_oauth_SOURCES = tests/unit/test_codec_oauth.c
+tests_unit_test_codec_oauth_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_oauth_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)

@@ -1,0 +1,29 @@
+/*
+ * What a provider's answer to an IMAP sign-in, or to the probe after it,
+ * means. The table is imap_verdict.def: the status decides first, the
+ * response code second, known text last; except that a few texts say more than
+ * any code and stand above.
+ */
+#ifndef CODEC_IMAP_VERDICT_H
+#define CODEC_IMAP_VERDICT_H
+
+#include "codec/imap_response.h"
+#include "codec/verdict.h"
+
+enum imap_verdict_stage {
+	IMAP_AT_LOGIN = 1 << 0, /* greeting, AUTHENTICATE or LOGIN */
+	IMAP_AT_PROBE = 1 << 1
+};
+
+struct imap_verdict_input {
+	enum imap_verdict_stage stage;
+	enum imap_status status;
+	struct span code; /* without arguments, or empty */
+	struct span text;
+	bool token_fresh;
+};
+
+/* Never fails: what no row fits is temporary. OK and PREAUTH are accepted. */
+struct verdict_result imap_verdict(const struct imap_verdict_input *in);
+
+#endif
