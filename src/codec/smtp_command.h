@@ -20,28 +20,16 @@
 #include "codec/smtp_reply.h"
 
 enum smtp_verb {
-	SMTP_HELO,
-	SMTP_EHLO,
-	SMTP_STARTTLS,
-	SMTP_AUTH,
-	SMTP_MAIL,
-	SMTP_RCPT,
-	SMTP_DATA,
-	SMTP_BDAT,
-	SMTP_RSET,
-	SMTP_NOOP,
-	SMTP_VRFY,
-	SMTP_EXPN,
-	SMTP_HELP,
-	SMTP_QUIT,
-	SMTP_VERB_COUNT
+	SMTP_HELO, SMTP_EHLO, SMTP_STARTTLS, SMTP_AUTH, SMTP_MAIL, SMTP_RCPT,
+	SMTP_DATA, SMTP_BDAT, SMTP_RSET, SMTP_NOOP, SMTP_VRFY, SMTP_EXPN,
+	SMTP_HELP, SMTP_QUIT, SMTP_VERB_COUNT
 };
 
 enum smtp_verb_flag {
-	SMTP_VERB_SECRET = 1 << 0,     /* arguments are not for any log */
-	SMTP_VERB_LAST = 1 << 1,       /* ends a pipelined group (RFC 2920 §3.1) */
+	SMTP_VERB_SECRET = 1 << 0,      /* arguments are not for any log */
+	SMTP_VERB_LAST = 1 << 1,        /* ends a group (RFC 2920 §3.1) */
 	SMTP_VERB_NO_ARGUMENT = 1 << 2, /* an argument is an error */
-	SMTP_VERB_ARGUMENT = 1 << 3,   /* none is an error */
+	SMTP_VERB_ARGUMENT = 1 << 3,    /* none is an error */
 };
 
 /* Where a session stands, as bits for the `states` column. */
@@ -52,9 +40,7 @@ enum smtp_state {
 	SMTP_AT_MAIL = 1 << 3,  /* MAIL accepted, no recipient yet */
 	SMTP_AT_RCPT = 1 << 4,  /* a recipient accepted */
 };
-
-#define SMTP_AT_ANY \
-	(SMTP_AT_START | SMTP_AT_HELLO | SMTP_AT_READY | SMTP_AT_MAIL | SMTP_AT_RCPT)
+#define SMTP_AT_ANY 0x1f
 
 struct smtp_verb_row {
 	enum smtp_verb verb;

@@ -51,7 +51,7 @@ enum smtp_data_verdict {
 };
 
 struct smtp_data_decoder {
-	uint64_t size;    /* octets of canonical content, also beyond the limit */
+	uint64_t size;    /* of canonical content, also beyond the limit */
 	uint64_t bare_lf; /* counts of what was repaired or refused */
 	uint64_t bare_cr;
 	uint64_t nul;

@@ -58,7 +58,8 @@ static size_t quoted_length(struct span s)
  */
 static bool is_local_char(char c)
 {
-	return is_alnum(c) || is_high(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~.", c));
+	return is_alnum(c) || is_high(c) ||
+	       (c && strchr("!#$%&'*+-/=?^_`{|}~.", c));
 }
 
 static bool local_ok(struct span s)

@@ -193,27 +193,7 @@ static const struct {
 	{ "CHUNKING", SMTP_EXT_CHUNKING },
 	{ "BINARYMIME", SMTP_EXT_BINARYMIME },
 	{ "REQUIRETLS", SMTP_EXT_REQUIRETLS },
-}, mechanisms[] = {
-	{ "PLAIN", SMTP_MECH_PLAIN },
-	{ "LOGIN", SMTP_MECH_LOGIN },
-	{ "XOAUTH2", SMTP_MECH_XOAUTH2 },
-	{ "OAUTHBEARER", SMTP_MECH_OAUTHBEARER },
 };
-
-static unsigned mechanism_bits(struct span list)
-{
-	unsigned bits = 0;
-
-	while (list.len) {
-		struct span word = span_cut(&list, ' ');
-
-		for (size_t i = 0; i < ARRAY_SIZE(mechanisms); i++)
-			if (span_equal_nocase(word,
-					      span_str(mechanisms[i].keyword)))
-				bits |= mechanisms[i].bit;
-	}
-	return bits;
-}
 
 static void take_keyword(struct smtp_capabilities *c, struct span line)
 {
@@ -222,7 +202,7 @@ static void take_keyword(struct smtp_capabilities *c, struct span line)
 	line = span_trim(line);
 	if (span_starts_nocase(line, SPAN("AUTH="))) {
 		c->extensions |= SMTP_EXT_AUTH;
-		c->mechanisms |= mechanism_bits(span_skip(line, 5));
+		c->mechanisms |= sasl_set_from_list(span_skip(line, 5));
 		return;
 	}
 	word = span_cut(&line, ' ');
@@ -230,7 +210,7 @@ static void take_keyword(struct smtp_capabilities *c, struct span line)
 		if (span_equal_nocase(word, span_str(extensions[i].keyword)))
 			c->extensions |= extensions[i].bit;
 	if (span_equal_nocase(word, SPAN("AUTH")))
-		c->mechanisms |= mechanism_bits(line);
+		c->mechanisms |= sasl_set_from_list(line);
 	if (span_equal_nocase(word, SPAN("SIZE")) &&
 	    !span_to_u64(span_trim(line), UINT64_MAX, &c->size))
 		c->size = 0; /* a keyword without a number states no limit */

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "codec/line.h"
+#include "codec/sasl.h"
 
 /* An enhanced status code (RFC 3463) as text, "5.7.139"; "" is none. */
 #define SMTP_ENHANCED_SIZE 12
@@ -96,16 +97,9 @@ enum smtp_extension {
 	SMTP_EXT_REQUIRETLS = 1 << 10,  /* RFC 8689 */
 };
 
-enum smtp_mechanism {
-	SMTP_MECH_PLAIN = 1 << 0,
-	SMTP_MECH_LOGIN = 1 << 1,
-	SMTP_MECH_XOAUTH2 = 1 << 2,
-	SMTP_MECH_OAUTHBEARER = 1 << 3,
-};
-
 struct smtp_capabilities {
 	unsigned extensions; /* bits of enum smtp_extension */
-	unsigned mechanisms; /* bits of enum smtp_mechanism; others are not kept */
+	unsigned mechanisms; /* SASL_BIT set */
 	uint64_t size;       /* SIZE limit; 0: none stated */
 };
 

@@ -6,7 +6,7 @@
 #	tests/fuzz/fuzz_NAME -dict=.../dict/NAME.dict NEW .../corpus/NAME
 EXTRA_DIST += tests/fuzz/fuzz.h tests/fuzz/corpus tests/fuzz/dict
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/fuzz
-FUZZ_CODEC_LIBS = libcodec.a libbase.a
+FUZZ_CODEC_LIBS = libcodec.a libbase.a $(JANSSON_LIBS)
 FUZZ_TARGETS =
 if FUZZERS
 noinst_PROGRAMS += $(FUZZ_TARGETS)

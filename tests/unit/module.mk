@@ -48,7 +48,7 @@ check_PROGRAMS += tests/unit/test_codec_smtp_reply
 TESTS += tests/unit/test_codec_smtp_reply
 tests_unit_test_codec_smtp_reply_SOURCES = tests/unit/test_codec_smtp_reply.c
 tests_unit_test_codec_smtp_reply_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_codec_smtp_reply_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+tests_unit_test_codec_smtp_reply_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
 
 check_PROGRAMS += tests/unit/test_codec_smtp_command
 TESTS += tests/unit/test_codec_smtp_command

@@ -128,7 +128,8 @@ static void test_limits(void)
 
 static void test_several(void)
 {
-	struct span in = SPAN("250 a\r\n550-5.1.1 b\r\n550 5.1.1 c\r\n354 d\r\n");
+	struct span in = SPAN("250 a\r\n550-5.1.1 b\r\n550 5.1.1 c\r\n"
+			      "354 d\r\n");
 	struct smtp_reply_parser p;
 
 	smtp_reply_init(&p, limits);
@@ -154,7 +155,7 @@ static void test_capabilities(void)
 			 "AUTH LOGIN  xoauth2 GSSAPI\n8BITMIME\nSTARTTLS\n"
 			 "BINARYMIME\nCHUNKING\nSMTPUTF8\nX-NEW thing"));
 	CHECK_INT(c.size, 157286400);
-	CHECK_INT(c.mechanisms, SMTP_MECH_LOGIN | SMTP_MECH_XOAUTH2);
+	CHECK_INT(c.mechanisms, SASL_BIT(SASL_LOGIN) | SASL_BIT(SASL_XOAUTH2));
 	CHECK_INT(c.extensions,
 		  SMTP_EXT_SIZE | SMTP_EXT_PIPELINING | SMTP_EXT_DSN |
 			  SMTP_EXT_ENHANCED | SMTP_EXT_AUTH |
@@ -163,7 +164,7 @@ static void test_capabilities(void)
 			  SMTP_EXT_SMTPUTF8);
 	smtp_capabilities_parse(&c, SPAN("x\nAUTH=PLAIN OAUTHBEARER\nSIZE"));
 	CHECK_INT(c.extensions, SMTP_EXT_AUTH | SMTP_EXT_SIZE);
-	CHECK_INT(c.mechanisms, SMTP_MECH_PLAIN | SMTP_MECH_OAUTHBEARER);
+	CHECK_INT(c.mechanisms, SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_OAUTHBEARER));
 	CHECK_INT(c.size, 0);
 	smtp_capabilities_parse(&c, SPAN("PIPELINING"));
 	CHECK_INT(c.extensions, 0);
@@ -196,7 +197,8 @@ static void test_format_injection(void)
 {
 	check_format(550, "5.0.0", "a\r\n250 b", "550-5.0.0 a?\r\n"
 						 "550 5.0.0 250 b\r\n");
-	check_format(550, "", "a\x01\x7f\tb\xc3\xbc" "c\x93", "550 a?? b?c?\r\n");
+	check_format(550, "", "a\x01\x7f\tb\xc3\xbc" "c\x93",
+		     "550 a?? b?c?\r\n");
 }
 
 static void test_format_folds(void)
