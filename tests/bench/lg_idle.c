@@ -195,5 +195,6 @@ void idle_course(struct load *load)
 	}
 	turn_until(load, &load->closed_well, load->idling, NULL);
 	load->ended = bench_now_ns();
-	load->errors += load->clients - load->closed_well;
+	/* Those that were lost are counted; these hang or were never opened. */
+	load->errors += load->busy + load->clients - load->next;
 }
