@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libnet.a
 libnet_a_SOURCES = \
+	src/net/channel.c \
 	src/net/channel.h \
 	src/net/conn.c \
 	src/net/conn.h \
@@ -9,6 +10,8 @@ libnet_a_SOURCES = \
 	src/net/digest.c \
 	src/net/fetch.h \
 	src/net/http_server.h \
+	src/net/link.c \
+	src/net/link.h \
 	src/net/listener.c \
 	src/net/loop.c \
 	src/net/loop.h \
