@@ -25,7 +25,8 @@ struct listener {
 	void *owner;
 	struct watch *watch;
 	struct timer *rest;
-	bool *gone; /* set when freed inside its own callback */
+	bool busy; /* inside its own callback */
+	bool gone; /* freed there */
 };
 
 /* ---- serving ---- */
@@ -77,17 +78,17 @@ static bool accept_one(struct listener *l)
 static void on_listening(void *arg, int fd, int what)
 {
 	struct listener *l = arg;
-	bool gone = false;
 
 	(void)fd;
 	(void)what;
-	l->gone = &gone;
-	for (int i = 0; i < ACCEPT_BATCH && !gone; i++) {
+	l->busy = true;
+	for (int i = 0; i < ACCEPT_BATCH && !l->gone; i++) {
 		if (!accept_one(l))
 			break;
 	}
-	if (!gone)
-		l->gone = NULL;
+	l->busy = false;
+	if (l->gone)
+		mem_free(l);
 }
 
 struct listener *listener_new(struct loop *loop, int fd, accept_fn *fn,
@@ -112,11 +113,11 @@ void listener_free(struct listener **lp)
 	*lp = NULL;
 	if (!l)
 		return;
-	if (l->gone)
-		*l->gone = true;
 	watch_free(&l->watch);
 	timer_free(&l->rest);
-	mem_free(l);
+	l->gone = true;
+	if (!l->busy)
+		mem_free(l);
 }
 
 /* ---- opening ---- */
