@@ -18,6 +18,8 @@ struct imap_server_config {
 	int64_t command_ms;
 	int64_t auth_delay_ms;
 	bool auth_allowed;
+	/* offered while in the clear, and login behind it; NULL: not offered */
+	struct tls_server *starttls;
 };
 
 struct imap_server_ops {
@@ -36,6 +38,7 @@ enum imap_no {
 	IMAP_NO_LIMIT,       /* [LIMIT] */
 };
 
+/* CONN_READY is still to come, or TLS is up already. */
 struct imap_server *imap_server_new(struct loop *l, struct conn *c,
 				    const struct imap_server_config *config,
 				    const struct imap_server_ops *ops,

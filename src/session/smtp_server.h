@@ -31,6 +31,8 @@ struct smtp_server_config {
 	const char *session_id;
 	struct smtp_server_limits limits;
 	bool auth_allowed;      /* false: AUTH is answered 538 5.7.11 */
+	/* offered while in the clear, and AUTH behind it; NULL: not offered */
+	struct tls_server *starttls;
 };
 
 /* The transaction's envelope, borrowed during the call. */
@@ -88,7 +90,10 @@ enum smtp_auth_verdict {
 	SMTP_AUTH_REFUSED,   /* 535 5.7.13: disabled here */
 };
 
-/* Takes the conn over (CONN_READY still to come or just come) and greets. */
+/*
+ * Takes the conn over and greets. CONN_READY is still to come, or TLS is up
+ * already.
+ */
 struct smtp_server *smtp_server_new(struct loop *l, struct conn *c,
 				    const struct smtp_server_config *config,
 				    const struct smtp_server_ops *ops,

@@ -91,3 +91,17 @@ TESTS += tests/unit/test_net_channel
 tests_unit_test_net_channel_SOURCES = tests/unit/test_net_channel.c
 tests_unit_test_net_channel_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_net_channel_LDADD = $(UNIT_NET_LIBS)
+UNIT_SESSION_LIBS = libsession.a libnet.a libcodec.a libbase.a $(NET_LIBS) \
+	$(JANSSON_LIBS) $(CUNIT_LIBS)
+EXTRA_DIST += tests/unit/session_rig.h
+check_PROGRAMS += tests/unit/test_session_smtp_server
+TESTS += tests/unit/test_session_smtp_server
+tests_unit_test_session_smtp_server_SOURCES = tests/unit/test_session_smtp_server.c
+tests_unit_test_session_smtp_server_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_session_smtp_server_LDADD = $(UNIT_SESSION_LIBS)
+
+check_PROGRAMS += tests/unit/test_session_imap_server
+TESTS += tests/unit/test_session_imap_server
+tests_unit_test_session_imap_server_SOURCES = tests/unit/test_session_imap_server.c
+tests_unit_test_session_imap_server_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_session_imap_server_LDADD = $(UNIT_SESSION_LIBS)
