@@ -24,7 +24,7 @@ _Noreturn void bench_die(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
 int64_t bench_now_ns(void);		/* CLOCK_MONOTONIC */
-void bench_start(void);			/* descriptors to the limit, no SIGPIPE */
+void bench_start(void);		/* descriptors to the limit, no SIGPIPE */
 void *bench_alloc(size_t size);		/* zeroed */
 
 /* A growing buffer; [off, len) is what is in it. */

@@ -56,7 +56,7 @@ enum sasl_verdict {
 	SASL_ASK_USER,		/* LOGIN: ask for the name next */
 	SASL_ASK_PASSWORD,	/* LOGIN: ask for the password next */
 	SASL_ASK_RESPONSE,	/* no initial response: ask for it */
-	SASL_ASK_ACK,		/* send sasl_refusal, then SASL_REFUSED follows */
+	SASL_ASK_ACK,		/* send sasl_refusal; refused next */
 	SASL_BAD,
 };
 

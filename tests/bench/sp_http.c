@@ -73,8 +73,8 @@ static void run_authorize(struct http *http, const struct request *request)
 	form_value(request->query, "state", state, sizeof(state));
 	form_value(request->query, "login_hint", hint, sizeof(hint));
 	percent_decode(uri);
-	snprintf(field, sizeof(field), "Location: %s%scode=c.%u.%s&state=%s\r\n",
-		 uri, strchr(uri, '?') ? "&" : "?", http->provider->serial++,
+	snprintf(field, sizeof(field),
+		 "Location: %s%scode=c.%u.%s&state=%s\r\n", uri, strchr(uri, '?') ? "&" : "?", http->provider->serial++,
 		 hint, state);
 	answer(http, "302 Found", field, "");
 }
