@@ -48,7 +48,9 @@ void conn_break(struct conn *c, enum conn_failure why, const char *text)
 	c->state = CONN_BROKEN;
 	c->failure = why;
 	c->error = mem_strdup(text);
-	c->error[0] = (char)tolower((unsigned char)c->error[0]);
+	/* "Connection refused" goes inside a sentence; "IP address" stays */
+	if (c->error[0] && islower((unsigned char)c->error[1]))
+		c->error[0] = (char)tolower((unsigned char)c->error[0]);
 	buf_clear(&c->out);
 	conn_stage(c, 0);
 	event_del(&c->silence);

@@ -105,3 +105,10 @@ TESTS += tests/unit/test_session_imap_server
 tests_unit_test_session_imap_server_SOURCES = tests/unit/test_session_imap_server.c
 tests_unit_test_session_imap_server_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_session_imap_server_LDADD = $(UNIT_SESSION_LIBS)
+
+EXTRA_DIST += tests/unit/tls_rig.h
+check_PROGRAMS += tests/unit/test_net_tls
+TESTS += tests/unit/test_net_tls
+tests_unit_test_net_tls_SOURCES = tests/unit/test_net_tls.c
+tests_unit_test_net_tls_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_tls_LDADD = $(UNIT_NET_LIBS)
