@@ -1,0 +1,259 @@
+"""The submission server."""
+
+import base64
+import hashlib
+import json
+import smtplib
+import socket
+import ssl
+
+from selfcase import (ALICE, BOB, DEMO, MAIL, Case, b64, box, sasl,
+                      until_closed)
+
+
+class SmtpTest(Case):
+    def test_messages_are_exact(self):
+        for port in ("smtps", "submission"):
+            for mech in ("XOAUTH2", "OAUTHBEARER"):
+                server = self.ready(mech=mech, port=port)
+                self.send(server)
+                server.quit()
+        found = box.messages()
+        self.assertEqual(len(found), 4)
+        self.assertEqual(box.raw(1), MAIL.encode())
+        self.assertEqual(found[0]["sha256"],
+                         hashlib.sha256(MAIL.encode()).hexdigest())
+        self.assertEqual(
+            [(m["mail_from"], m["recipients"], m["mechanism"], m["listener"])
+             for m in found[1:3]],
+            [(DEMO, [ALICE], "OAUTHBEARER", "smtps"),
+             (DEMO, [ALICE], "XOAUTH2", "submission")])
+        self.assertEqual([m["size"] for m in box.mailbox(ALICE)],
+                         [len(MAIL)] * 4)
+        self.assertEqual(len(box.mailbox(DEMO, "Sent")), 4)
+        self.assertEqual(box.violations(), [])
+
+    def test_failure_shapes(self):
+        for mech, dummy, bad in (("XOAUTH2", "", "AQ=="),
+                                 ("OAUTHBEARER", "AQ==", "")):
+            server, code, text = self.smtp_login("nonsense", mech=mech)
+            self.assertEqual(code, 334)
+            self.assertIn("status", json.loads(base64.b64decode(text)))
+            server.putcmd(dummy) if dummy else server.send("\r\n")
+            self.assertEqual(server.getreply()[0], 535)
+            server, code, _ = self.smtp_login("nonsense", mech=mech)
+            server.putcmd(bad) if bad else server.send("\r\n")
+            self.assertEqual(server.getreply()[0], 501)
+            server, code, _ = self.smtp_login("nonsense", mech=mech)
+            self.assertEqual(server.docmd("*")[0], 501)
+        self.assertEqual(len(box.violations()), 2)
+        box.settings(failure_shape="direct")
+        _, code, text = self.smtp_login("nonsense")
+        self.assertEqual((code, text[:5]), (535, b"5.7.3"))
+
+    def test_why_a_token_is_refused(self):
+        box.settings(failure_shape="direct")
+        token = box.mint(ALICE)["access_token"]
+        self.assertEqual(self.smtp_login(token)[1], 535)
+        box.add_user(DEMO, delegates=[ALICE])
+        self.assertEqual(self.smtp_login(token)[1], 235)
+        token = box.mint(DEMO, scope="openid")["access_token"]
+        self.assertEqual(self.smtp_login(token)[1], 535)
+        token = box.mint(DEMO)["access_token"]
+        self.assertEqual(box.expire(DEMO)["expired"], 2)
+        self.assertEqual(self.smtp_login(token)[1], 535)
+        self.assertEqual([e["why"] for e in box.log(event="auth-refused")],
+                         ["token of another user", "insufficient scope",
+                          "token expired or revoked"])
+
+    def test_auth_line_limits(self):
+        server = self.smtp()
+        token = box.mint(DEMO)["access_token"]
+        text = b64(sasl("XOAUTH2", DEMO, token, 0))
+        self.assertEqual(server.docmd("AUTH", "XOAUTH2 " + text)[0], 500)
+        server.docmd("AUTH", "XOAUTH2")
+        self.assertEqual(server.docmd("A" * 12300)[0], 500)
+        box.settings(access_token_bytes=100)
+        token = box.mint(DEMO)["access_token"]
+        text = b64(sasl("XOAUTH2", DEMO, token, 0))
+        self.assertEqual(server.docmd("AUTH", "XOAUTH2 " + text)[0], 235)
+        self.assertEqual(len(box.violations()), 2)
+
+    def test_mechanisms_and_capabilities(self):
+        box.settings(mechanisms=["XOAUTH2"], smtp_capabilities=["8BITMIME"])
+        server = self.smtp()
+        self.assertEqual(server.esmtp_features["auth"].split(), ["XOAUTH2"])
+        self.assertFalse(server.has_extn("size"))
+        self.assertEqual(server.docmd("AUTH", "OAUTHBEARER")[0], 504)
+        server = self.ready()
+        self.assertEqual(server.docmd("MAIL", "FROM:<%s> SIZE=1" % DEMO)[0],
+                         555)
+
+    def test_plain_when_asked_for(self):
+        box.settings(mechanisms=["PLAIN", "LOGIN"])
+        for mech in ("auth_plain", "auth_login"):
+            server = self.smtp()
+            server.user, server.password = DEMO, "demo-password"
+            code, _ = server.auth(mech[5:].upper(), getattr(server, mech))
+            self.assertEqual(code, 235)
+
+    def test_strict_end_of_data(self):
+        server = self.ready()
+        for wrong in (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r"):
+            server.mail(DEMO)
+            server.rcpt(ALICE)
+            self.assertEqual(server.docmd("DATA")[0], 354)
+            server.send(b"Subject: x\r\n\r\nbody" + wrong
+                        + b"MAIL FROM:<a@b>\r\n\r\n.\r\n")
+            code, text = server.getreply()
+            self.assertEqual((code, text[:6]), (550, b"5.6.11"))
+        self.assertEqual(box.messages(), [])
+        box.settings(bare_lf="accept")
+        self.send(server, mail=b"Subject: x\r\n\r\nbody")
+        server.docmd("NOOP")
+        self.assertEqual(len(box.messages()), 1)
+
+    def test_empty_message_and_pipelining(self):
+        server = self.ready()
+        server.send("MAIL FROM:<>\r\nRCPT TO:<%s>\r\n"
+                    "RCPT TO:<nobody@example.test>\r\nDATA\r\n" % BOB)
+        codes = [server.getreply()[0] for _ in range(4)]
+        self.assertEqual(codes, [250, 250, 550, 354])
+        server.send(".\r\n")
+        self.assertEqual(server.getreply()[0], 250)
+        self.assertEqual(box.messages()[0]["size"], 0)
+        server.send("MAIL FROM:<>\r\nRCPT TO:<%s>\r\nDATA\r\nearly" % BOB)
+        codes = [server.getreply()[0] for _ in range(3)]
+        self.assertEqual(codes, [250, 250, 554])
+        self.assertEqual(box.violations()[0]["what"],
+                         "sent more before the reply")
+
+    def test_refusals_by_stage(self):
+        for preset in ("m365-smtp-auth-disabled-tenant",
+                       "gmail-smtp-bad-credentials"):
+            box.fault(preset)
+            server, code, text = self.smtp_login(
+                box.mint(DEMO)["access_token"])
+            if code == 334:
+                server.send("\r\n")
+                code, text = server.getreply()
+            self.assertEqual(code, 535)
+            self.assertIn(b"isabled" if "m365" in preset else b"\n5.7.8",
+                          text)
+        server = self.ready()
+        box.fault("gmail-smtp-daily-limit")
+        self.assertEqual(server.mail(DEMO)[0], 550)
+        self.assertEqual(server.mail(DEMO)[0], 250)
+        box.fault("gmail-smtp-recipient-rate", match={"rcpt": BOB})
+        self.assertEqual(server.rcpt(ALICE)[0], 250)
+        self.assertEqual(server.rcpt(BOB)[0], 450)
+        box.fault("m365-smtp-send-as-denied")
+        code, text = server.data(MAIL)
+        self.assertEqual((code, text[:7]), (554, b"5.2.252"))
+        self.assertEqual(box.messages(), [])
+
+    def test_magic_recipients(self):
+        server = self.ready()
+        for local, code in (("tempfail", 450), ("permfail", 550)):
+            server.mail(DEMO)
+            self.assertEqual(server.rcpt(local + "@example.test")[0], code)
+            server.rset()
+        server.mail(DEMO)
+        server.rcpt("eodtemp@example.test")
+        self.assertEqual(server.data(MAIL)[0], 451)
+
+    def test_drop_after_data_records_once(self):
+        server = self.ready()
+        for preset, count in (("smtp-drop-before-data", 0),
+                              ("smtp-drop-after-data", 1)):
+            box.fault(preset)
+            with self.assertRaises(smtplib.SMTPServerDisconnected):
+                self.send(server)
+            self.assertEqual(len(box.messages()), count)
+            server = self.ready()
+
+    def test_drop_in_the_body(self):
+        server = self.ready()
+        box.fault(protocol="smtp", stage="body", after_bytes=50000,
+                  drop="before")
+        with self.assertRaises((smtplib.SMTPServerDisconnected, OSError)):
+            self.send(server, mail="x" * 70 + "\r\n" * 100000)
+        self.assertEqual(box.messages(), [])
+
+    def test_garbage_flood_and_silence(self):
+        box.fault("smtp-garbage-greeting")
+        self.assertEqual(len(until_closed(self.tls_socket("smtps"))), 4096)
+        box.fault(protocol="smtp", stage="connect", flood=1 << 20,
+                  close=True)
+        data = until_closed(self.tls_socket("smtps"))
+        self.assertEqual((len(data), b"\n" in data), (1 << 20, False))
+        box.fault("smtp-no-greeting")
+        sock = self.tls_socket("smtps")
+        sock.settimeout(0.2)
+        with self.assertRaises(TimeoutError):
+            sock.recv(1)
+
+    def test_starttls_injection_both_ways(self):
+        box.fault("smtp-starttls-injection")
+        sock = socket.create_connection(("localhost",
+                                         box.ports["submission"]), 10)
+        self.addCleanup(sock.close)
+        sock.recv(1000)
+        sock.sendall(b"STARTTLS\r\n")
+        data = b""
+        while data.count(b"\r\n") < 3:
+            data += sock.recv(1000)
+        self.assertIn(b"AUTH PLAIN", data)
+        sock = socket.create_connection(("localhost",
+                                         box.ports["submission"]), 10)
+        self.addCleanup(sock.close)
+        sock.recv(1000)
+        sock.sendall(b"STARTTLS\r\nNOOP\r\n")
+        self.assertIn(b"554", sock.recv(1000))
+        self.assertEqual(box.violations()[0]["what"],
+                         "plaintext after STARTTLS")
+
+    def test_limits(self):
+        box.settings(smtp_concurrency=1)
+        self.ready()
+        token = box.mint(DEMO)["access_token"]
+        self.assertEqual(self.smtp_login(token)[1], 432)
+        self.assertEqual(box.connections()["max"]["smtp " + DEMO], 2)
+        box.settings(smtp_concurrency=0, smtp_rate=2)
+        server = self.ready()
+        self.send(server)
+        self.send(server)
+        self.assertEqual(server.mail(DEMO)[0], 451)
+
+    def test_certificates_and_versions(self):
+        for port in ("wrong_smtps", "wrong_imaps", "wrong_oauth"):
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                self.tls_socket(port)
+        box.settings(certificate="untrusted")
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.tls_socket("smtps")
+        box.settings(certificate="good", tls_min="1.0", tls_max="1.1")
+        with self.assertRaises(ssl.SSLError):
+            self.tls_socket("smtps")
+        box.wait(event="tls-failed", protocol="smtp", count=2)
+
+    def test_kill_ends_sessions(self):
+        server = self.ready()
+        self.assertEqual(box.kill_grant(DEMO)["sessions"], 1)
+        self.assertEqual(server.docmd("NOOP")[0], 421)
+        server = self.ready(ALICE)
+        box.kill_grant(ALICE, sessions=False)
+        self.assertEqual(server.docmd("NOOP")[0], 250)
+
+    def test_outage(self):
+        box.outage(protocols=["smtp"])
+        with self.assertRaises(ConnectionRefusedError):
+            self.tls_socket("smtps")
+        box.outage(on=False)
+        self.tls_socket("smtps")
+
+    def test_plaintext_on_the_tls_port(self):
+        sock = socket.create_connection(("localhost", box.ports["smtps"]), 10)
+        self.addCleanup(sock.close)
+        sock.sendall(b"EHLO test.example\r\n")
+        self.assertNotIn(b"220", until_closed(sock))
