@@ -108,7 +108,7 @@ void buf_consume(struct buf *b, size_t n)
 void buf_truncate(struct buf *b, size_t n)
 {
 	assert(n <= buf_len(b));
-	if (b->secret)
+	if (b->secret && b->data)
 		mem_wipe(b->data + b->start + n, buf_len(b) - n);
 	b->end = b->start + n;
 }

@@ -83,6 +83,8 @@ static void test_buf_text(void)
 	CHECK_STR(s, "a-");
 	mem_free(s);
 	CHECK(b.data == NULL && buf_len(&b) == 0);
+	buf_truncate(&b, 0);
+	CHECK(b.data == NULL);
 }
 
 static void test_secret(void)
