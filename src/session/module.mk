@@ -2,6 +2,11 @@ noinst_LIBRARIES += libsession.a
 libsession_a_SOURCES = \
 	src/session/imap_server.c \
 	src/session/imap_server.h \
+	src/session/smtp_client.c \
+	src/session/smtp_client.h \
+	src/session/smtp_client_internal.h \
+	src/session/smtp_client_login.c \
+	src/session/smtp_client_mail.c \
 	src/session/smtp_server.c \
 	src/session/smtp_server.h \
 	src/session/smtp_server_auth.c \

@@ -112,3 +112,10 @@ TESTS += tests/unit/test_net_tls
 tests_unit_test_net_tls_SOURCES = tests/unit/test_net_tls.c
 tests_unit_test_net_tls_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_net_tls_LDADD = $(UNIT_NET_LIBS)
+
+EXTRA_DIST += tests/unit/test_pem.h
+check_PROGRAMS += tests/unit/test_session_smtp_client
+TESTS += tests/unit/test_session_smtp_client
+tests_unit_test_session_smtp_client_SOURCES = tests/unit/test_session_smtp_client.c
+tests_unit_test_session_smtp_client_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_session_smtp_client_LDADD = $(UNIT_SESSION_LIBS)
