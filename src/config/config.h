@@ -169,6 +169,13 @@ struct config *config_parse(const struct config_blobs *b,
 			    struct config_errors *errors) MB_MUSTCHECK;
 void config_free(struct config **cp);
 
+/*
+ * A reload: options that only a restart can change must be in fresh, which
+ * is from b, what they are in old. Else they are mistakes.
+ */
+void config_compare(const struct config *old, const struct config *fresh,
+		    const struct config_blobs *b, struct config_errors *errors);
+
 struct accounts *accounts_parse(const struct config_blobs *b,
 				struct config_errors *errors) MB_MUSTCHECK;
 void accounts_free(struct accounts **ap);

@@ -48,8 +48,8 @@ static bool name_is_sound(struct span name)
 		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-_."
 			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ", name.data[i]))
 			return false;
-	/* these two name descriptors of [admin] */
-	return !span_is(name, "admin") && !span_is(name, "web");
+	/* these name other descriptors a role is handed */
+	return choice_index("admin|web|log", name) < 0;
 }
 
 static void add_listen(struct reader *r, struct span name)
@@ -78,7 +78,7 @@ static void begin_listen(struct reader *r, struct span name)
 
 	if (!name_is_sound(name)) {
 		MISTAKE(r, "[listen %.*s]: a name has 1 to %d letters, digits "
-			"or -_. and is not admin or web", SPAN_FMT(name),
+			"or -_. and is not admin, web or log", SPAN_FMT(name),
 			LISTEN_NAME_MAX);
 		return;
 	}

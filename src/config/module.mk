@@ -6,6 +6,7 @@ libconfig_a_SOURCES = \
 	src/config/accounts.h \
 	src/config/accounts_parse.c \
 	src/config/blob.c \
+	src/config/compare.c \
 	src/config/config.c \
 	src/config/config.h \
 	src/config/document.c \

@@ -206,9 +206,9 @@ static void test_all_mistakes_at_once(void)
 		 "dir/m.ini:13: [mailbearer] is here twice, first in line 1\n"
 		 "dir/m.ini:14: unknown section [listen]\n"
 		 "dir/m.ini:15: [listen web]: a name has 1 to 32 letters, "
-		 "digits or -_. and is not admin or web\n"
+		 "digits or -_. and is not admin, web or log\n"
 		 "dir/m.ini:16: [listen a b]: a name has 1 to 32 letters, "
-		 "digits or -_. and is not admin or web\n"
+		 "digits or -_. and is not admin, web or log\n"
 		 "dir/m.ini:18: level: expected error, warning, notice, info "
 		 "or debug, got \"loud\"\n"
 		 "dir/m.ini:19: target: expected syslog, stderr or a path, got "
@@ -252,6 +252,36 @@ static void test_listen_mistakes(void)
 		 "line 12\n"
 		 "dir/m.ini:15: address [::1]:25 is here twice, first in line "
 		 "11\n");
+}
+
+static void test_compare(void)
+{
+	struct config_errors e = { BUF_INIT, 0 };
+	struct config_blobs b = { NULL, 0 };
+	struct config *old = parse(LISTEN "[store]\nurl = sqlite:a\n", &e);
+	struct config *fresh;
+
+	config_blobs_add(&b, "ini", "dir/m.ini", SPAN(
+		LISTEN "[mailbearer]\nstate_dir = /x\nuser = u\n"
+		"workers = 2\naccounts = other\n[store]\nurl = sqlite:b\n"));
+	fresh = config_parse(&b, &e);
+	CHECK_FATAL(old != NULL && fresh != NULL);
+	config_compare(fresh, fresh, &b, &e);
+	CHECK_INT(e.count, 0);
+	config_compare(old, fresh, &b, &e);
+	CHECK_SPAN(buf_span(&e.text), SPAN(
+		"dir/m.ini:6: state_dir cannot change while the daemon runs: "
+		"restart it\n"
+		"dir/m.ini:7: user cannot change while the daemon runs: "
+		"restart it\n"
+		"dir/m.ini:8: workers cannot change while the daemon runs: "
+		"restart it\n"
+		"dir/m.ini:11: url cannot change while the daemon runs: "
+		"restart it\n"));
+	config_free(&old);
+	config_free(&fresh);
+	config_blobs_clear(&b);
+	buf_clear(&e.text);
 }
 
 /* ---- the sample and the man page ---- */
@@ -426,5 +456,6 @@ UNIT_MAIN("config", { "defaults", test_defaults }, { "values", test_values },
 	  { "long lines", test_long_lines }, { "NUL", test_nul },
 	  { "all mistakes at once", test_all_mistakes_at_once },
 	  { "listen mistakes", test_listen_mistakes },
+	  { "compare", test_compare },
 	  { "sample", test_sample }, { "man page", test_man_page },
 	  { "load", test_load })

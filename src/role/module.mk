@@ -1,0 +1,9 @@
+noinst_LIBRARIES += librole.a
+librole_a_SOURCES = \
+	src/role/harden.c \
+	src/role/harden.h \
+	src/role/role.c \
+	src/role/role.h
+# What a role program links, in this order; fetch and store come before.
+ROLE_LIBS = librole.a libconfig.a libnet.a libcodec.a libbase.a \
+	$(NET_LIBS) $(INIH_LIBS) $(CYAML_LIBS) $(JANSSON_LIBS)

@@ -1,0 +1,146 @@
+#include "supervisor/generation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "config/load.h"
+
+#define BIT(kind) (1u << (kind))
+
+/* Sealed, a role cannot change what another one will read. */
+static int seal(struct span content)
+{
+	int fd = memfd_create("mailbearer", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t at = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	while (at < content.len) {
+		n = write(fd, content.data + at, content.len - at);
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+	}
+	if (at < content.len ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW |
+		  F_SEAL_SEAL) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
+static bool is_of_listener(const struct config *c, const char *path)
+{
+	for (size_t i = 0; i < c->n_listens; i++)
+		if (same(c->listens[i].certificate, path) ||
+		    same(c->listens[i].key, path))
+			return true;
+	return false;
+}
+
+static bool is_of_account(const struct accounts *a, const char *path)
+{
+	for (size_t i = 0; i < a->n_accounts; i++)
+		if (same(a->accounts[i].client_secret_file, path))
+			return true;
+	for (size_t i = 0; i < a->n_providers; i++)
+		if (same(a->providers[i].ca_file, path))
+			return true;
+	return false;
+}
+
+/* The table of docs/ARCHITECTURE.md. */
+static unsigned roles_of(const struct config_blob *b, const struct config *c,
+			 const struct accounts *a)
+{
+	unsigned roles = 0;
+
+	if (!strcmp(b->name, "ini"))
+		return BIT(ROLE_COUNT) - 1;
+	if (!strcmp(b->name, "accounts") || !strcmp(b->name, "providers"))
+		return BIT(ROLE_KEEPER);
+	if (is_of_listener(c, b->path))
+		roles |= BIT(ROLE_RELAY);
+	if (is_of_account(a, b->path))
+		roles |= BIT(ROLE_KEEPER);
+	return roles;
+}
+
+static bool add_file(struct generation *g, const struct config_blob *b,
+		     const struct accounts *a, struct config_errors *errors)
+{
+	int fd = seal(secret_span(&b->content));
+
+	if (fd < 0) {
+		config_error(errors, b->path, 0, "no memory for it: %s",
+			     strerror(errno));
+		return false;
+	}
+	g->files[g->n_files++] = (struct memory_file){
+		mem_strdup(b->name), mem_strdup(b->path), fd,
+		roles_of(b, g->config, a)
+	};
+	return true;
+}
+
+/* Everything parses: config_check saw to it. */
+static struct generation *make(const struct config_blobs *b,
+			       const struct generation *old,
+			       struct config_errors *errors)
+{
+	struct generation *g = MEM_NEW(struct generation);
+	struct accounts *a = accounts_parse(b, errors);
+	unsigned before = errors->count;
+
+	g->config = config_parse(b, errors);
+	g->files = mem_array(b->n, sizeof(*g->files));
+	if (a && g->config && old)
+		config_compare(old->config, g->config, b, errors);
+	for (size_t i = 0; a && g->config && i < b->n; i++)
+		if (!add_file(g, &b->list[i], a, errors))
+			break;
+	accounts_free(&a);
+	if (errors->count > before)
+		generation_free(&g);
+	return g;
+}
+
+struct generation *generation_load(const char *ini_path,
+				   const struct generation *old,
+				   struct config_errors *errors)
+{
+	struct config_blobs b = { NULL, 0 };
+	struct generation *g = NULL;
+
+	if (config_check(ini_path, &b, errors))
+		g = make(&b, old, errors);
+	config_blobs_clear(&b);
+	return g;
+}
+
+void generation_free(struct generation **gp)
+{
+	struct generation *g = *gp;
+
+	if (!g)
+		return;
+	for (size_t i = 0; i < g->n_files; i++) {
+		close(g->files[i].fd);
+		mem_free(g->files[i].name);
+		mem_free(g->files[i].path);
+	}
+	mem_free(g->files);
+	config_free(&g->config);
+	mem_free(g);
+	*gp = NULL;
+}
