@@ -212,17 +212,28 @@ static enum imap_feed feed_text(struct imap_line *l, struct span in,
 	return lf ? end_text(l) : IMAP_MORE;
 }
 
+/* False when swallowing took too long. What is kept ends before a NUL. */
+static bool take_literal(struct imap_line *l, struct span s)
+{
+	const char *nul = s.len > 0 ? memchr(s.data, '\0', s.len) : NULL;
+	size_t good = nul ? (size_t)(nul - s.data) : s.len;
+
+	if (l->problem == IMAP_PROBLEM_NONE) {
+		buf_add(&l->raw, span_first(s, good));
+		s = span_skip(s, good);
+	}
+	if (nul)
+		refuse(l, IMAP_PROBLEM_NUL);
+	return swallow(l, s.len);
+}
+
 static enum imap_feed feed_literal(struct imap_line *l, struct span in,
 				   size_t *used)
 {
 	size_t n = l->literal_left < in.len ? (size_t)l->literal_left : in.len;
 
 	*used = n;
-	if (n > 0 && memchr(in.data, '\0', n))
-		refuse(l, IMAP_PROBLEM_NUL);
-	if (l->problem == IMAP_PROBLEM_NONE)
-		buf_add(&l->raw, span_first(in, n));
-	else if (!swallow(l, n))
+	if (!take_literal(l, span_first(in, n)))
 		return give_up(l);
 	l->literal_left -= n;
 	if (l->literal_left == 0) {

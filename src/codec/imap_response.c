@@ -207,16 +207,23 @@ void imap_capabilities_pass_on(struct buf *out, struct span list)
 
 /* ---- writing ---- */
 
-/* RFC 9051 §9: text is TEXT-CHAR, 7 bit without CR, LF and NUL. */
+/*
+ * RFC 9051 §9: text is TEXT-CHAR, 7 bit without CR, LF and NUL. A line must
+ * not end like "{5}" either: the reader would wait for a literal.
+ */
 static void add_clean(struct buf *out, struct span s, const char *unwanted)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
 
-		if (c == '\t')
-			buf_add_char(out, ' ');
-		else if (c < ' ' || c >= 0x7f || strchr(unwanted, c))
+		if (c >= 0x7f || strchr(unwanted, c))
 			buf_add_char(out, '?');
+		else if (c == '\t')
+			buf_add_char(out, ' ');
+		else if (c < ' ')
+			buf_add_char(out, '?');
+		else if (c == '}' && i == s.len - 1)
+			buf_add_char(out, ')');
 		else
 			buf_add_char(out, (char)c);
 	}
@@ -230,7 +237,7 @@ void imap_write_status(struct buf *out, struct span tag, enum imap_status s,
 	buf_printf(out, " %s ", imap_status_name(s));
 	if (code.len > 0) {
 		buf_add_char(out, '[');
-		add_clean(out, code, "[]");
+		add_clean(out, code, "[]\t");
 		buf_add_str(out, "] ");
 	} else if (text.len > 0 && text.data[0] == '[') {
 		/* without a code of ours it would be taken for one */

@@ -476,6 +476,8 @@ static void test_write(void)
 		     "a NO x?" "?b OK ?" "?" "?!\r\n");
 	check_status(SPAN_NONE, SPAN("[ALERT] x"), "a NO (ALERT] x\r\n");
 	check_status(SPAN("A] OK [B"), SPAN("[x]"), "a NO [A? OK ?B] [x]\r\n");
+	check_status(SPAN("\t"), SPAN("x\t"), "a NO [?] x \r\n");
+	check_status(SPAN_NONE, SPAN("x {5}"), "a NO x {5)\r\n");
 	check_status(SPAN_NONE, SPAN(""), "a NO NO\r\n");
 	imap_write_status(&b, SPAN_NONE, IMAP_STATUS_BYE, SPAN_NONE, SPAN("x"));
 	imap_write_untagged(&b, SPAN("CAPABILITY IMAP4rev1"));
