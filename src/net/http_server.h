@@ -24,6 +24,7 @@ struct http_server *http_server_new(struct loop *l,
 				    http_fn *fn, void *owner);
 /* Serves a listening descriptor (unix or TCP), which it duplicates. */
 void http_server_listen(struct http_server *s, int fd);
+/* Requests not yet answered are gone with it: do not answer them after. */
 void http_server_free(struct http_server **sp);
 
 /* Valid until the reply. */

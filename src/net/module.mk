@@ -8,7 +8,9 @@ libnet_a_SOURCES = \
 	src/net/conn_io.c \
 	src/net/conn_state.h \
 	src/net/digest.c \
+	src/net/fetch.c \
 	src/net/fetch.h \
+	src/net/http_server.c \
 	src/net/http_server.h \
 	src/net/link.c \
 	src/net/link.h \

@@ -119,3 +119,14 @@ TESTS += tests/unit/test_session_smtp_client
 tests_unit_test_session_smtp_client_SOURCES = tests/unit/test_session_smtp_client.c
 tests_unit_test_session_smtp_client_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_session_smtp_client_LDADD = $(UNIT_SESSION_LIBS)
+check_PROGRAMS += tests/unit/test_net_fetch
+TESTS += tests/unit/test_net_fetch
+tests_unit_test_net_fetch_SOURCES = tests/unit/test_net_fetch.c
+tests_unit_test_net_fetch_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_fetch_LDADD = libnet.a $(NET_FETCH_LIBS) $(UNIT_NET_LIBS)
+
+check_PROGRAMS += tests/unit/test_net_http
+TESTS += tests/unit/test_net_http
+tests_unit_test_net_http_SOURCES = tests/unit/test_net_http.c
+tests_unit_test_net_http_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_http_LDADD = $(UNIT_NET_LIBS)
