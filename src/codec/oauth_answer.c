@@ -364,16 +364,18 @@ static bool take_metadata(const struct json *j, struct span issuer,
 {
 	const struct json *auth =
 		json_get(j, "token_endpoint_auth_methods_supported");
+	const struct json *challenges =
+		json_get(j, "code_challenge_methods_supported");
 
 	COPY_URL(out->issuer, json_get_text(j, "issuer"));
-	COPY_URL(out->authorize_url, json_get_text(j, "authorization_endpoint"));
+	COPY_URL(out->authorize_url,
+		 json_get_text(j, "authorization_endpoint"));
 	COPY_URL(out->token_url, json_get_text(j, "token_endpoint"));
 	COPY_URL(out->device_url,
 		 json_get_text(j, "device_authorization_endpoint"));
 	COPY_URL(out->revoke_url, json_get_text(j, "revocation_endpoint"));
 	COPY_URL(out->userinfo_url, json_get_text(j, "userinfo_endpoint"));
-	out->pkce_s256 =
-		list_has(json_get(j, "code_challenge_methods_supported"), "S256");
+	out->pkce_s256 = list_has(challenges, "S256");
 	out->auth_post = list_has(auth, "client_secret_post") &&
 			 !list_has(auth, "client_secret_basic");
 	return out->issuer[0] && out->authorize_url[0] && out->token_url[0] &&

@@ -103,7 +103,7 @@ struct oauth_metadata {
 	char revoke_url[512];
 	char userinfo_url[512];
 	bool pkce_s256;
-	bool auth_post; /* client_secret_post offered, client_secret_basic not */
+	bool auth_post; /* client_secret_post, but not _basic, is offered */
 };
 
 /*

@@ -82,7 +82,8 @@ void sasl_server_clear(struct sasl_server *s)
 static bool identity_allowed(const struct sasl_server *s, struct span identity)
 {
 	return identity.len <= s->limits.identity && utf8_valid(identity) &&
-	       (identity.len == 0 || !memchr(identity.data, '\0', identity.len));
+	       (identity.len == 0 ||
+		!memchr(identity.data, '\0', identity.len));
 }
 
 static bool password_allowed(const struct sasl_server *s, struct span password)

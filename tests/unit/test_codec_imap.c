@@ -202,11 +202,12 @@ static const struct {
 	  IMAP_PROBLEM_LINE_TOO_LONG, false },
 	{ "line without end", TEXT(X60 X60 X60 X60 X60),
 	  IMAP_PROBLEM_LINE_TOO_LONG, true },
-	{ "literal", TEXT("a LOGIN u {32}\r\n" X10 X10 X10 "xx\r\n"), 0, false },
+	{ "literal", TEXT("a LOGIN u {32}\r\n" X10 X10 X10 "xx\r\n"), 0,
+	  false },
 	{ "literal", TEXT("a LOGIN u {33}\r\n"), IMAP_PROBLEM_LITERAL_TOO_BIG,
 	  false },
-	{ "4 GB", TEXT("a LOGIN {4294967296}\r\n"), IMAP_PROBLEM_LITERAL_TOO_BIG,
-	  false },
+	{ "4 GB", TEXT("a LOGIN {4294967296}\r\n"),
+	  IMAP_PROBLEM_LITERAL_TOO_BIG, false },
 	{ "4 GB at once", TEXT("a LOGIN {4294967296+}\r\n"),
 	  IMAP_PROBLEM_LITERAL_TOO_BIG, true },
 	{ "beyond 64 bit", TEXT("a LOGIN {99999999999999999999+}\r\n"),
@@ -214,7 +215,8 @@ static const struct {
 	{ "LITERAL-", TEXT("a LOGIN u {16+}\r\n" X10 "xxxxxx\r\n"), 0, false },
 	{ "LITERAL-", TEXT("a LOGIN u {17+}\r\n" X10 "xxxxxxx\r\n"),
 	  IMAP_PROBLEM_LITERAL_TOO_BIG, false },
-	{ "swallow", TEXT("a LOGIN u {199+}\r\n" X60 X60 X60 X10 "xxxxxxxxx\r\n"),
+	{ "swallow", TEXT("a LOGIN u {199+}\r\n"
+			  X60 X60 X60 X10 "xxxxxxxxx\r\n"),
 	  IMAP_PROBLEM_LITERAL_TOO_BIG, false },
 	{ "swallow", TEXT("a LOGIN u {201+}\r\n"), IMAP_PROBLEM_LITERAL_TOO_BIG,
 	  true },
@@ -471,7 +473,8 @@ static void test_write(void)
 {
 	struct buf b = BUF_INIT;
 
-	check_status(SPAN("UNAVAILABLE"), SPAN("x"), "a NO [UNAVAILABLE] x\r\n");
+	check_status(SPAN("UNAVAILABLE"), SPAN("x"),
+		     "a NO [UNAVAILABLE] x\r\n");
 	check_status(SPAN_NONE, SPAN("x\r\nb OK\t\0\x7f\xe9!"),
 		     "a NO x?" "?b OK ?" "?" "?!\r\n");
 	check_status(SPAN_NONE, SPAN("[ALERT] x"), "a NO (ALERT] x\r\n");

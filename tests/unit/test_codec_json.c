@@ -22,8 +22,9 @@ static bool parses(struct span text)
 
 static void test_read(void)
 {
-	struct json *j = parse("{\"t\":\"x\",\"n\":3600,\"s\":\" 3599 \",\"r\":1.5,"
-			       "\"b\":true,\"a\":[1,\"2\"],\"z\":null}");
+	struct json *j = parse("{\"t\":\"x\",\"n\":3600,\"s\":\" 3599 \","
+			       "\"r\":1.5,\"b\":true,\"a\":[1,\"2\"],"
+			       "\"z\":null}");
 	int64_t v;
 
 	CHECK_FATAL(j != NULL);
@@ -186,9 +187,8 @@ static void test_base64_every_byte(void)
 static void test_base64_refused(void)
 {
 	static const char *const bad[] = {
-		"Z",	 "Zg",	  "Zg=",      "Zg===", "=",	  "==",
-		"====",	 "Zh==",  "Zm9=",     "Zg==Zg==", "Zm 9v", "Zm9v\n",
-		"Zm9-",	 "A===",  "Zm\xe9v",
+		"Z", "Zg", "Zg=", "Zg===", "=", "==", "====", "Zh==", "Zm9=",
+		"Zg==Zg==", "Zm 9v", "Zm9v\n", "Zm9-", "A===", "Zm\xe9v",
 	};
 	struct buf b = BUF_INIT;
 
@@ -204,7 +204,8 @@ static void test_base64_refused(void)
 
 UNIT_MAIN("json and base64", { "read", test_read },
 	  { "members in order", test_members_in_order },
-	  { "refused", test_refused }, { "limits reached", test_limits_reached },
+	  { "refused", test_refused },
+	  { "limits reached", test_limits_reached },
 	  { "not UTF-8", test_not_utf8 }, { "build", test_build },
 	  { "base64 vectors", test_base64_vectors },
 	  { "base64 every byte", test_base64_every_byte },

@@ -66,7 +66,8 @@ static void test_authorization_url(void)
 		.redirect_uri = "http://127.0.0.1:8080/",
 		.scope = "https://mail.google.com/ openid",
 		.state = "s/1",
-		.challenge = SPAN("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+		.challenge = SPAN("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-"
+				  "cM"),
 		.login_hint = "a@b.c",
 		.extra = extra,
 		.n_extra = 2,
@@ -265,12 +266,12 @@ static void test_token_limits(void)
 	snprintf(body, sizeof(body),
 		 "{\"access_token\":\"x\",\"refresh_token\":\"%065d\"}", 0);
 	CHECK_INT(tokens(200, body, &t, &e), OAUTH_ANSWER_FOREIGN);
-	snprintf(body, sizeof(body), "{\"access_token\":\"x\",\"y\":\"%04069d\"}",
-		 0);
+	snprintf(body, sizeof(body),
+		 "{\"access_token\":\"x\",\"y\":\"%04069d\"}", 0);
 	CHECK_INT(strlen(body), 4096);
 	CHECK_INT(tokens(200, body, &t, &e), OAUTH_ANSWER_GOOD);
-	snprintf(body, sizeof(body), "{\"access_token\":\"x\",\"y\":\"%04070d\"}",
-		 0);
+	snprintf(body, sizeof(body),
+		 "{\"access_token\":\"x\",\"y\":\"%04070d\"}", 0);
 	CHECK_INT(strlen(body), 4097);
 	CHECK_INT(tokens(200, body, &t, &e), OAUTH_ANSWER_FOREIGN);
 	oauth_tokens_clear(&t);
@@ -285,7 +286,8 @@ static void test_errors(void)
 			 "\"error_description\":\"AADSTS700082: expired\\r\\n"
 			 "Trace ID: 1\",\"error_codes\":[700082,\"50173\"],"
 			 "\"timestamp\":\"x\",\"trace_id\":\"tr\","
-			 "\"correlation_id\":\"co\",\"suberror\":\"bad_token\"}",
+			 "\"correlation_id\":\"co\","
+			 "\"suberror\":\"bad_token\"}",
 			 &t, &e), OAUTH_ANSWER_ERROR);
 	CHECK_STR(e.error, "invalid_grant");
 	CHECK_STR(e.description, "AADSTS700082: expired  Trace ID: 1");
@@ -325,7 +327,8 @@ static void test_device(void)
 	CHECK_STR(d.message, "go there");
 	CHECK_INT(d.interval_s, 1);
 	CHECK_INT(d.expires_in_s, 900);
-	CHECK_INT(oauth_device_parse(400, SPAN("{\"error\":\"invalid_client\"}"),
+	CHECK_INT(oauth_device_parse(400,
+				     SPAN("{\"error\":\"invalid_client\"}"),
 				     &limits, &d, &e), OAUTH_ANSWER_ERROR);
 	CHECK_INT(oauth_device_parse(200, SPAN("{\"device_code\":\"dc\"}"),
 				     &limits, &d, &e), OAUTH_ANSWER_FOREIGN);

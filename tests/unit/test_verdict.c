@@ -101,7 +101,8 @@ static const struct {
 	{ EOD, 354, "", "go on", VERDICT_TEMPORARY, "reply-not-understood" },
 	{ EOD, 0, "", "", VERDICT_TEMPORARY, "reply-not-understood" },
 	{ EOD, 999, "", "", VERDICT_TEMPORARY, "reply-not-understood" },
-	{ AUTH, 535, "5.7.3", "Authentication unsuccessful [X.PROD.OUTLOOK.COM]",
+	{ AUTH, 535, "5.7.3",
+	  "Authentication unsuccessful [X.PROD.OUTLOOK.COM]",
 	  VERDICT_TOKEN, "token-refused" },
 	{ AUTH, 535, "5.7.139",
 	  "Authentication unsuccessful, SmtpClientAuthentication is disabled "
@@ -147,7 +148,8 @@ static const struct {
 	  "refused" },
 	{ MAIL, 432, "4.3.2", "Concurrent connections limit exceeded.",
 	  VERDICT_THROTTLED, "too-many-connections" },
-	{ EOD, 432, "4.3.2", "STOREDRV.Deliver; recipient thread limit exceeded",
+	{ EOD, 432, "4.3.2",
+	  "STOREDRV.Deliver; recipient thread limit exceeded",
 	  VERDICT_TEMPORARY, "recipient-busy" },
 	{ MAIL, 451, "4.7.500", "Server busy. Please try again later",
 	  VERDICT_THROTTLED, "server-busy" },
@@ -371,8 +373,10 @@ static void test_oauth_rows(void)
 		}
 		/* whatever it says, a server that is ill decides nothing */
 		v = classify(503, r->error, r->code, r->text);
-		CHECK(v.class == OAUTH_TRANSIENT || v.class == OAUTH_THROTTLED ||
-		      v.class == OAUTH_PENDING || v.class == OAUTH_SLOW_DOWN);
+		CHECK(v.class == OAUTH_TRANSIENT ||
+		      v.class == OAUTH_THROTTLED ||
+		      v.class == OAUTH_PENDING ||
+		      v.class == OAUTH_SLOW_DOWN);
 	}
 }
 
