@@ -7,6 +7,7 @@
 #define SESSION_IMAP_CLIENT_H
 
 #include "codec/frame.h"
+#include "codec/imap_response.h"
 #include "net/conn.h"
 
 struct imap_client;
@@ -25,6 +26,8 @@ struct imap_client_config {
 
 struct imap_client_failure {
 	enum conn_failure transport; /* CONN_OK when it was a response */
+	/* of the response that ended it; IMAP_STATUS_NONE: none did */
+	enum imap_status status;
 	bool at_login;      /* the provider refused the login itself */
 	bool not_connected; /* authenticated, but the probe failed */
 	bool token_invalid; /* failure challenge said so */
@@ -36,7 +39,8 @@ struct imap_client_failure {
 struct imap_client_ops {
 	/*
 	 * Logged in: *cp is the caller's now (with any input that came
-	 * meanwhile), the engine is freed after this. capabilities is borrowed.
+	 * meanwhile), the engine is freed after this. capabilities is borrowed
+	 * and as the provider wrote it.
 	 */
 	void (*ready)(void *owner, struct conn **cp, struct span capabilities);
 	/* Failed; the engine is freed after this. */

@@ -1,7 +1,12 @@
 noinst_LIBRARIES += libsession.a
 libsession_a_SOURCES = \
+	src/session/imap_client.c \
+	src/session/imap_client.h \
+	src/session/imap_client_internal.h \
 	src/session/imap_server.c \
 	src/session/imap_server.h \
+	src/session/pump.c \
+	src/session/pump.h \
 	src/session/smtp_client.c \
 	src/session/smtp_client.h \
 	src/session/smtp_client_internal.h \

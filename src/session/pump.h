@@ -10,7 +10,10 @@
 
 struct pump;
 
-/* The one closing call; bytes are those pumped. side: who ended it. */
+/*
+ * The one closing call; bytes are those pumped. reason: "client-left",
+ * "provider-left", "idle" or "end".
+ */
 typedef void pump_closed_fn(void *owner, const char *reason,
 			    uint64_t from_client, uint64_t from_provider);
 
@@ -21,8 +24,9 @@ typedef void pump_closed_fn(void *owner, const char *reason,
 struct pump *pump_new(struct loop *l, struct conn **client,
 		      struct conn **provider, int64_t idle_ms,
 		      pump_closed_fn *closed, void *owner);
-/* Sends text to the client (a BYE) and closes both. */
+/* Sends text to the client (a BYE) and closes both; closed is called soon. */
 void pump_end(struct pump *p, struct span text);
+/* At once; no callback. */
 void pump_free(struct pump **pp);
 
 #endif

@@ -130,3 +130,15 @@ TESTS += tests/unit/test_net_http
 tests_unit_test_net_http_SOURCES = tests/unit/test_net_http.c
 tests_unit_test_net_http_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_net_http_LDADD = $(UNIT_NET_LIBS)
+
+check_PROGRAMS += tests/unit/test_session_imap_client
+TESTS += tests/unit/test_session_imap_client
+tests_unit_test_session_imap_client_SOURCES = tests/unit/test_session_imap_client.c
+tests_unit_test_session_imap_client_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_session_imap_client_LDADD = $(UNIT_SESSION_LIBS)
+
+check_PROGRAMS += tests/unit/test_session_pump
+TESTS += tests/unit/test_session_pump
+tests_unit_test_session_pump_SOURCES = tests/unit/test_session_pump.c
+tests_unit_test_session_pump_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_session_pump_LDADD = $(UNIT_SESSION_LIBS)
