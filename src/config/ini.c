@@ -260,7 +260,8 @@ static int handle(void *user, const char *section, const char *name,
 		return 1;
 	option = option_find(span_str(r->section), span_str(name));
 	if (option == OPTION_NONE)
-		MISTAKE(r, "unknown key %s in [%s]", name, r->section);
+		MISTAKE(r, "unknown key %s in [%s%s]", name, r->section,
+			r->owner == r->file->config ? "" : " NAME");
 	else
 		set_option(r, option, span_str(value));
 	note_addresses(r);

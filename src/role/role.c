@@ -33,7 +33,8 @@ struct role {
 	struct loop *loop;
 	struct channel *control;
 	struct peer *peers;
-	struct setup current, coming;
+	/* apply may keep pointers into the one in force: it does not move */
+	struct setup setups[2], *current, *coming;
 	void *owner;
 	unsigned index;
 	bool configured, draining;
@@ -142,7 +143,7 @@ static void free_peers(struct role *r)
 
 static void begin_config(struct role *r, const struct frame *f)
 {
-	setup_clear(&r->coming);
+	setup_clear(r->coming);
 	r->index = (unsigned)frame_number(f, FIELD_NUMBER, 0);
 }
 
@@ -175,7 +176,7 @@ static void take_blob(struct role *r, const struct frame *f, int fd)
 
 	/* what is missing is noticed when the configuration is parsed */
 	if (read_blob(fd, &content))
-		config_blobs_add(&r->coming.blobs, name, path,
+		config_blobs_add(&r->coming->blobs, name, path,
 				 buf_span(&content));
 	close(fd);
 	buf_clear(&content);
@@ -186,7 +187,7 @@ static void take_blob(struct role *r, const struct frame *f, int fd)
 static void take_listener(struct role *r, const struct frame *f, int fd)
 {
 	struct span name = frame_text(f, FIELD_NAME);
-	struct setup *s = &r->coming;
+	struct setup *s = r->coming;
 
 	if (span_is(name, LOG_LISTENER)) {
 		(void)dup2(fd, STDERR_FILENO); /* or the old file goes on */
@@ -202,7 +203,7 @@ static void take_listener(struct role *r, const struct frame *f, int fd)
 static void open_log(const struct role *r)
 {
 	struct config_errors errors = { BUF_INIT, 0 };
-	struct config *c = config_parse(&r->coming.blobs, &errors);
+	struct config *c = config_parse(&r->coming->blobs, &errors);
 
 	if (c)
 		log_open(r->ops->name,
@@ -225,24 +226,31 @@ static void answer(struct role *r, uint32_t id, const char *why)
 	channel_send(r->control, &b, NULL, 0);
 }
 
+static void swap_setups(struct role *r)
+{
+	struct setup *old = r->current;
+
+	r->current = r->coming;
+	r->coming = old;
+}
+
 /* The old one must outlive apply, which may still be serving by it. */
 static void end_config(struct role *r, uint32_t id)
 {
 	struct buf why = BUF_INIT;
 
 	open_log(r);
-	if (r->ops->apply(r, &r->coming.blobs, r->coming.listeners,
-			  r->coming.n_listeners, &r->owner, &why)) {
-		setup_clear(&r->current);
-		r->current = r->coming;
-		r->coming = (struct setup){ .listeners = NULL };
+	if (r->ops->apply(r, &r->coming->blobs, r->coming->listeners,
+			  r->coming->n_listeners, &r->owner, &why)) {
+		setup_clear(r->current);
+		swap_setups(r);
 		if (!r->configured)
 			log_event(LOG_ROLE_READY,
 				  LOG_NUM("index", r->index));
 		r->configured = true;
 		answer(r, id, NULL);
 	} else {
-		setup_clear(&r->coming);
+		setup_clear(r->coming);
 		answer(r, id, buf_cstr(&why));
 	}
 	buf_clear(&why);
@@ -348,8 +356,8 @@ static void free_all(struct role *r)
 		r->ops->stop(r->owner);
 	free_peers(r);
 	channel_free(&r->control);
-	setup_clear(&r->coming);
-	setup_clear(&r->current);
+	setup_clear(r->coming);
+	setup_clear(r->current);
 	loop_free(&r->loop);
 }
 
@@ -364,6 +372,8 @@ int role_main(const struct role_ops *ops)
 			ops->name);
 		return 2;
 	}
+	r.current = &r.setups[0];
+	r.coming = &r.setups[1];
 	log_open(ops->name, LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO);
 	ignore_terminal();
 	harden_memory();

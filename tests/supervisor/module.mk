@@ -1,0 +1,7 @@
+# mailbearerd with roles that do nothing but tell what they were given.
+check_PROGRAMS += tests/supervisor/test_role
+tests_supervisor_test_role_SOURCES = tests/supervisor/test_role.c
+tests_supervisor_test_role_LDADD = $(ROLE_LIBS)
+
+TESTS += tests/supervisor/test_supervisor.py
+EXTRA_DIST += tests/supervisor/test_supervisor.py
