@@ -1,0 +1,172 @@
+#include "keeper/keeper.h"
+
+#include <ctype.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* RFC 5321 §4.5.3.1: local part, at, domain; with some room. */
+#define ADDRESS_MAX 384
+
+static void lower(char *out, struct span in, size_t size)
+{
+	in = span_first(in, size - 1);
+	for (size_t i = 0; i < in.len; i++)
+		out[i] = (char)tolower((unsigned char)in.data[i]);
+	out[in.len] = '\0';
+}
+
+struct account *account_find(struct keeper *k, struct span address)
+{
+	char key[ADDRESS_MAX + 1];
+	struct account *a;
+
+	lower(key, address, sizeof(key));
+	HASH_FIND_STR(k->accounts, key, a);
+	return a;
+}
+
+bool account_has_service(const struct account *a, enum service s)
+{
+	return !a->config->disabled && s < SERVICE_COUNT &&
+	       a->config->services[s];
+}
+
+static void load_grant(struct account *a)
+{
+	enum store_result r =
+		vault_grant_load(a->k->vault, a->config->address, &a->grant);
+
+	a->signed_in = r == STORE_OK;
+	if (r == STORE_ERROR)
+		log_event(LOG_STORE_ERROR,
+			  LOG_TEXT("account", a->config->address),
+			  LOG_TEXT("error", "the refresh token cannot be read"));
+}
+
+static void on_timer(void *arg)
+{
+	refresh_start(arg);
+}
+
+static struct account *account_new(struct keeper *k,
+				   const struct account_config *config)
+{
+	struct account *a = MEM_NEW(struct account);
+
+	a->k = k;
+	a->config = config;
+	a->key = mem_alloc(ADDRESS_MAX + 1);
+	lower(a->key, span_str(config->address), ADDRESS_MAX + 1);
+	a->timer = timer_new(k->loop, on_timer, a);
+	STAILQ_INIT(&a->waiters);
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		a->services[s].since_s = clock_wall_s();
+	load_grant(a);
+	return a;
+}
+
+void account_free(struct account *a)
+{
+	struct waiter *w;
+
+	refresh_cancel(a);
+	while ((w = STAILQ_FIRST(&a->waiters))) {
+		STAILQ_REMOVE_HEAD(&a->waiters, link);
+		mem_free(w);
+	}
+	timer_free(&a->timer);
+	secret_clear(&a->access_token);
+	vault_grant_clear(&a->grant);
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		state_clear(&a->services[s]);
+	mem_free(a->key);
+	mem_free(a);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Same client at the same provider: tokens stay good. */
+static bool same_client(const struct account_config *x,
+			const struct account_config *y)
+{
+	return x->flow == y->flow && same_text(x->client_id, y->client_id) &&
+	       same_text(x->tenant, y->tenant) &&
+	       same_text(x->provider->name, y->provider->name) &&
+	       same_text(x->provider->token_url, y->provider->token_url);
+}
+
+static const char *ca_of(struct keeper *k, const struct account_config *c)
+{
+	const struct config_blob *b;
+	char *name;
+
+	if (!c->provider->ca_file)
+		return NULL;
+	name = mem_printf("file:%s", c->provider->ca_file);
+	b = config_blobs_find(&k->blobs, name);
+	mem_free(name);
+	return b ? secret_cstr(&b->content) : NULL;
+}
+
+/* The old configuration still lives while accounts move to the new one. */
+static struct account *keep_or_make(struct keeper *k, struct account **old,
+				    const struct account_config *config)
+{
+	char key[ADDRESS_MAX + 1];
+	struct account *a;
+
+	lower(key, span_str(config->address), sizeof(key));
+	HASH_FIND_STR(*old, key, a);
+	if (a && same_client(a->config, config)) {
+		HASH_DEL(*old, a);
+		a->config = config;
+		return a;
+	}
+	return account_new(k, config);
+}
+
+/*
+ * A misconfigured client may work after the reload that mended it; nothing
+ * else is worth a new try with a token known to be dead.
+ */
+static void try_after_reload(struct account *a)
+{
+	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
+		if (a->services[s].of_grant &&
+		    a->services[s].state == ACCOUNT_MISCONFIGURED) {
+			state_renewed(a);
+			return;
+		}
+	}
+}
+
+void accounts_apply(struct keeper *k)
+{
+	struct account *old = k->accounts, *a, *next;
+	bool first = !old;
+
+	k->accounts = NULL;
+	for (size_t i = 0; i < k->accounts_config->n_accounts; i++) {
+		a = keep_or_make(k, &old, &k->accounts_config->accounts[i]);
+		a->ca_pem = ca_of(k, a->config);
+		HASH_ADD_KEYPTR(hh, k->accounts, a->key, strlen(a->key), a);
+	}
+	HASH_ITER(hh, old, a, next) {
+		HASH_DEL(old, a);
+		signin_account_gone(k, a);
+		account_free(a);
+	}
+	if (first)
+		state_load_all(k);
+	for (a = k->accounts; a; a = a->hh.next) {
+		if (!first)
+			try_after_reload(a);
+		state_check_signed_in(a);
+		refresh_schedule(a);
+	}
+	state_announce_all(k);
+}

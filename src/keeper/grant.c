@@ -1,0 +1,205 @@
+/*
+ * Tokens for relay and courier. One refresh under way serves all who ask
+ * meanwhile; a token that the provider refused is not handed out again.
+ */
+#include "keeper/keeper.h"
+
+#include "base/clock.h"
+
+/* A token with less life than this is not worth a login. */
+#define LEAST_LIFE_MS (60 * MSEC_PER_SEC)
+/* A token refused, renewed and refused again is not renewed sooner: the fault
+ * lies elsewhere, and providers throttle who asks for ever new ones. */
+#define RENEW_PAUSE_MS (10 * 60 * MSEC_PER_SEC)
+
+static bool token_is_good(const struct account *a, int64_t now)
+{
+	int64_t least = a->lifetime_ms / 4 < LEAST_LIFE_MS ?
+				a->lifetime_ms / 4 :
+				LEAST_LIFE_MS;
+
+	return secret_is_set(&a->access_token) && !a->unsaved &&
+	       a->expires_ms - now > least;
+}
+
+static void put_endpoint(struct buf *out, const struct account *a,
+			 enum service s)
+{
+	const struct provider_config *p = a->config->provider;
+	const struct endpoint_config *e = &p->endpoints[s];
+
+	frame_put_str(out, FIELD_HOST, e->host);
+	frame_put_number(out, FIELD_PORT, e->port);
+	frame_put_number(out, FIELD_TLS, e->tls);
+	frame_put_str(out, FIELD_MECHANISMS, p->sasl);
+	if (a->ca_pem)
+		frame_put_str(out, FIELD_CA, a->ca_pem);
+	frame_put_number(out, FIELD_MAX_CONNECTIONS, p->max_connections);
+	frame_put_number(out, FIELD_MAX_PER_MINUTE, p->max_per_minute);
+}
+
+static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
+		      enum service s)
+{
+	struct buf out = BUF_SECRET;
+	struct frame_mark m = frame_begin(&out, FRAME_GRANT, id, 0);
+
+	frame_put_number(&out, FIELD_RESULT, GRANT_OK);
+	frame_put_str(&out, FIELD_ACCOUNT, a->config->address);
+	frame_put_str(&out, FIELD_USER, a->config->address);
+	frame_put(&out, FIELD_TOKEN, secret_span(&a->access_token));
+	frame_put_number(&out, FIELD_GENERATION, a->generation);
+	frame_put_number(&out, FIELD_EXPIRES,
+			 (uint64_t)(a->expires_ms - clock_mono_ms()));
+	put_endpoint(&out, a, s);
+	frame_end(&out, m);
+	channel_send(ch, &out, NULL, 0);
+}
+
+static void answer_no(struct channel *ch, uint32_t id, enum grant_result result,
+		      const struct service_state *st)
+{
+	struct buf out = BUF_INIT;
+	struct frame_mark m = frame_begin(&out, FRAME_GRANT, id, 0);
+
+	frame_put_number(&out, FIELD_RESULT, result);
+	if (st) {
+		frame_put_number(&out, FIELD_STATE, st->state);
+		frame_put_str(&out, FIELD_CAUSE, st->cause);
+		frame_put_str(&out, FIELD_TEXT, st->text);
+		frame_put_str(&out, FIELD_STEP, st->step);
+	}
+	frame_end(&out, m);
+	channel_send(ch, &out, NULL, 0);
+}
+
+static void answer_now(struct account *a, struct channel *ch, uint32_t id,
+		       enum service s)
+{
+	const struct service_state *blocked = state_blocks_grant(a, s);
+
+	if (blocked)
+		answer_no(ch, id, GRANT_REFUSED, blocked);
+	else if (token_is_good(a, clock_mono_ms()))
+		answer_ok(a, ch, id, s);
+	else
+		answer_no(ch, id, GRANT_WAIT, &a->services[s]);
+}
+
+void grant_answer_waiters(struct account *a)
+{
+	struct waiter *w;
+
+	while ((w = STAILQ_FIRST(&a->waiters))) {
+		STAILQ_REMOVE_HEAD(&a->waiters, link);
+		answer_now(a, w->ch, w->id, w->service);
+		mem_free(w);
+	}
+}
+
+static void wait_for_refresh(struct account *a, struct channel *ch, uint32_t id,
+			     enum service s)
+{
+	struct waiter *w = MEM_NEW(struct waiter);
+
+	w->ch = ch;
+	w->id = id;
+	w->service = s;
+	STAILQ_INSERT_TAIL(&a->waiters, w, link);
+	refresh_start(a);
+}
+
+/*
+ * Whom a frame speaks for. Courier names an account; a relay shows a ticket,
+ * which names account and service, whatever else the frame says.
+ */
+static struct account *account_of(struct keeper *k, struct channel *ch,
+				  const struct frame *f, enum service *s)
+{
+	const struct ticket *t;
+	uint64_t service = frame_number(f, FIELD_SERVICE, SERVICE_COUNT);
+
+	if (!strcmp(channel_name(ch), "courier")) {
+		*s = (enum service)service;
+		return service < SERVICE_COUNT ?
+			       account_find(k, frame_text(f, FIELD_ACCOUNT)) :
+			       NULL;
+	}
+	t = ticket_find(k, frame_text(f, FIELD_TICKET));
+	if (!t)
+		return NULL;
+	*s = t->service;
+	return account_find(k, span_str(t->account));
+}
+
+/* The provider refused the token that we would give again. */
+static bool was_refused(const struct account *a, const struct frame *f)
+{
+	return a->generation > 0 &&
+	       frame_number(f, FIELD_GENERATION, 0) == a->generation;
+}
+
+/* False: it was renewed for that reason only just now. */
+static bool renew(struct account *a, int64_t now)
+{
+	if (a->renewed_ms && now - a->renewed_ms < RENEW_PAUSE_MS)
+		return false;
+	a->renewed_ms = now;
+	secret_clear(&a->access_token);
+	return true;
+}
+
+void grant_get(struct keeper *k, struct channel *ch, const struct frame *f)
+{
+	int64_t now = clock_mono_ms();
+	enum service s;
+	struct account *a = account_of(k, ch, f, &s);
+
+	if (!a || !account_has_service(a, s)) {
+		answer_no(ch, f->id, GRANT_WAIT, NULL);
+		return;
+	}
+	a->asked_ms = now;
+	if (was_refused(a, f) && !renew(a, now)) {
+		answer_no(ch, f->id, GRANT_WAIT, &a->services[s]);
+		return;
+	}
+	if (state_blocks_grant(a, s) || token_is_good(a, now))
+		answer_now(a, ch, f->id, s);
+	else
+		wait_for_refresh(a, ch, f->id, s);
+}
+
+void grant_report(struct keeper *k, struct channel *ch, const struct frame *f)
+{
+	uint64_t class = frame_number(f, FIELD_CLASS, REPORT_CLASS_COUNT);
+	enum service s;
+	struct account *a = account_of(k, ch, f, &s);
+	struct state_change c = { ACCOUNT_CONNECTED, NULL, NULL, NULL };
+	char *cause, *text, *step;
+
+	if (!a || !account_has_service(a, s) || class >= REPORT_CLASS_COUNT)
+		return;
+	c.cause = cause = span_dup(frame_text(f, FIELD_CAUSE));
+	c.text = text = span_dup(frame_text(f, FIELD_TEXT));
+	c.step = step = span_dup(frame_text(f, FIELD_STEP));
+	state_report(a, s, (enum report_class)class, &c);
+	mem_free(cause);
+	mem_free(text);
+	mem_free(step);
+}
+
+void grant_drop_channel(struct keeper *k, const struct channel *ch)
+{
+	for (struct account *a = k->accounts; a; a = a->hh.next) {
+		struct waiter *w, *next;
+
+		for (w = STAILQ_FIRST(&a->waiters); w; w = next) {
+			next = STAILQ_NEXT(w, link);
+			if (w->ch != ch)
+				continue;
+			STAILQ_REMOVE(&a->waiters, w, waiter, link);
+			mem_free(w);
+		}
+	}
+}

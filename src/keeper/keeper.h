@@ -1,0 +1,267 @@
+/*
+ * Keeper: accounts, local logins and tokens. For this room only.
+ *
+ * One struct keeper per process. Accounts live across reloads: the same
+ * address with the same client keeps its tokens and state.
+ */
+#ifndef KEEPER_KEEPER_H
+#define KEEPER_KEEPER_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "codec/frame.h"
+#include "config/config.h"
+#include "net/channel.h"
+#include "net/fetch.h"
+#include "net/tls.h"
+#include "role/role.h"
+#include "store/vault.h"
+
+#undef uthash_fatal
+#define uthash_fatal(msg) mem_exhausted(msg)
+
+struct keeper;
+struct account;
+
+/* ---- state.c: what an account's service is in, and who is told ---- */
+
+struct service_state {
+	enum account_state state;
+	int64_t since_s;
+	char *cause, *text, *step;
+	bool of_grant;      /* comes from the token, not from this service */
+	unsigned refusals;  /* of fresh tokens in a row */
+	int64_t first_refusal_s;
+};
+
+struct state_change {
+	enum account_state state;
+	const char *cause, *text, *step;
+};
+
+/* All services at once: the grant is dead, or lives again. */
+void state_set_grant(struct account *a, const struct state_change *c);
+/* The grant works: services that waited for it are connected. */
+void state_grant_works(struct account *a);
+/* A human authorised: every service gets a fresh chance. */
+void state_renewed(struct account *a);
+void state_report(struct account *a, enum service s, enum report_class class,
+		  const struct state_change *c);
+/* May a token be asked for at all? The blocking state, or NULL. */
+const struct service_state *state_blocks_grant(const struct account *a,
+					       enum service s);
+void state_load_all(struct keeper *k);
+/* Nobody signed in yet: reauthorize. */
+void state_check_signed_in(struct account *a);
+void state_announce_all(struct keeper *k);
+void state_clear(struct service_state *s);
+
+/* ---- account.c ---- */
+
+/* A request for a token that waits for the refresh under way. */
+struct waiter {
+	STAILQ_ENTRY(waiter) link;
+	struct channel *ch;
+	uint32_t id;
+	enum service service;
+};
+STAILQ_HEAD(waiters, waiter);
+
+struct account {
+	struct keeper *k;
+	char *key;                /* address in lower case */
+	const struct account_config *config;
+	const char *ca_pem;       /* borrowed from k->blobs, or NULL */
+	struct service_state services[SERVICE_COUNT];
+
+	/* the access token in memory */
+	struct secret access_token;
+	int64_t expires_ms;       /* monotonic */
+	int64_t lifetime_ms;
+	uint64_t generation;      /* of the access token, from 1 */
+	int64_t renewed_ms;       /* monotonic: renewed because it was refused */
+	int64_t asked_ms;         /* monotonic, when it was last asked for */
+
+	struct vault_grant grant; /* newest refresh token */
+	bool signed_in;
+	bool unsaved;             /* grant is newer than the vault's */
+	/* the answer to the last refresh was lost: it may have been rotated */
+	bool ambiguous;
+
+	struct fetch *refresh;    /* single flight */
+	struct timer *timer;      /* the next refresh or retry */
+	unsigned failures;        /* in a row */
+	struct waiters waiters;
+
+	UT_hash_handle hh;        /* k->accounts by key */
+};
+
+struct account *account_find(struct keeper *k, struct span address);
+/* Follows a new configuration: makes, keeps and drops accounts. */
+void accounts_apply(struct keeper *k);
+void account_free(struct account *a);
+bool account_has_service(const struct account *a, enum service s);
+
+/* ---- grant.c: who asks for a token ---- */
+void grant_get(struct keeper *k, struct channel *ch, const struct frame *f);
+void grant_report(struct keeper *k, struct channel *ch, const struct frame *f);
+/* Answers all who wait. */
+void grant_answer_waiters(struct account *a);
+/* A channel broke: its waiters are gone. */
+void grant_drop_channel(struct keeper *k, const struct channel *ch);
+
+/* ---- refresh.c ---- */
+/* Starts a refresh unless one is under way. */
+void refresh_start(struct account *a);
+/* Sets the timer for what comes next. */
+void refresh_schedule(struct account *a);
+/* Takes a token answer's content over and stores it; false: not on disk yet.
+ * Used by sign-in, too. */
+struct token_answer {
+	struct secret access_token, refresh_token;
+	int64_t expires_in_s;
+};
+bool refresh_take(struct account *a, struct token_answer *t, bool signed_in);
+void refresh_cancel(struct account *a);
+
+/* ---- token_request.c: what every request to a provider shares ---- */
+struct token_error {
+	struct state_change change;  /* borrowed from the tables or detail */
+	bool transient;
+	bool pending, slow_down;     /* device flow */
+	int64_t retry_after_s;       /* -1: not told */
+	bool sent;                   /* no answer, but it may have arrived */
+	struct buf detail;           /* the provider's words, for people */
+};
+/* The client secret of an account, "" for a public client. */
+struct span client_secret(const struct account *a);
+char *redirect_uri(const struct account *a);
+/* Scopes of all services, space separated. Fresh string. */
+char *requested_scopes(const struct account *a);
+/* POSTs form (a BUF_SECRET buffer, cleared) to the token or device URL. */
+struct fetch *token_post(struct account *a, const char *url, struct buf *form,
+			 fetch_fn *fn, void *arg);
+/* True: *t is filled. False: *e is. */
+bool token_answer_parse(const struct fetch_response *r, struct token_answer *t,
+			struct token_error *e);
+void token_answer_clear(struct token_answer *t);
+void token_error_clear(struct token_error *e);
+
+/* ---- discover.c: endpoints from the issuer (RFC 8414) ---- */
+struct endpoints {
+	char *issuer;
+	char *authorize_url, *token_url, *device_url;
+	UT_hash_handle hh;
+};
+typedef void discover_fn(void *arg, const char *error);
+/*
+ * Calls back at once when the provider's URLs are configured or known, else
+ * when they are; error is NULL when they are there.
+ */
+void discover(struct account *a, discover_fn *fn, void *arg);
+void discover_forget(struct keeper *k, const void *arg);
+/* Fresh strings, {tenant} filled in; NULL when the provider has none. */
+char *account_token_url(const struct account *a);
+char *account_authorize_url(const struct account *a);
+char *account_device_url(const struct account *a);
+void discover_free(struct keeper *k);
+
+/* ---- login.c: local names and passwords ---- */
+struct login {
+	char *name;               /* lower case */
+	char *account;
+	char *hash;               /* crypt(3); NULL: no password yet */
+	struct network *networks; /* owned */
+	size_t n_networks;
+	bool from_file;
+	int64_t created_s;
+	/* keyed digests of the last right and the last wrong password */
+	bool right_known, wrong_known;
+	unsigned char right[DIGEST_SIZE], wrong[DIGEST_SIZE];
+	int64_t wrong_ms;
+	UT_hash_handle hh;
+};
+struct check;
+STAILQ_HEAD(checks, check);
+
+void login_check(struct keeper *k, struct channel *ch, const struct frame *f);
+void logins_apply(struct keeper *k);
+void logins_free(struct keeper *k);
+void login_drop_channel(struct keeper *k, const struct channel *ch);
+/*
+ * Adds a login to the vault; password empty: one is made and put in made.
+ * False and a sentence in why when it cannot be.
+ */
+bool login_add(struct keeper *k, const struct account *a, struct span name,
+	       struct span networks, const struct secret *password,
+	       struct secret *made, struct buf *why);
+enum login_removal { LOGIN_REMOVED, LOGIN_UNKNOWN, LOGIN_IN_FILE, LOGIN_UNSAVED };
+enum login_removal login_remove(struct keeper *k, struct span name);
+
+/* ---- ticket.c: a relay's right to one account's token ---- */
+struct ticket {
+	char id[ID_SIZE];
+	char *account;
+	enum service service;
+	int64_t made_ms;
+	UT_hash_handle hh;
+};
+const char *ticket_make(struct keeper *k, const char *account, enum service s);
+/* NULL when unknown or too old. */
+const struct ticket *ticket_find(struct keeper *k, struct span id);
+void tickets_free(struct keeper *k);
+
+/* ---- signin.c: authorisation by a human ---- */
+struct signin;
+struct json;
+enum signin_method { SIGNIN_BROWSER, SIGNIN_PASTE, SIGNIN_DEVICE };
+/* reply is called once, when there is an URL or code to show, or a failure. */
+struct admin_reply;
+void signin_start(struct account *a, enum signin_method method,
+		  struct admin_reply *reply);
+void signin_show(struct keeper *k, struct span id, struct admin_reply *reply);
+/* query: "code=..&state=.."; id empty: found by its state. */
+void signin_finish(struct keeper *k, struct span id, struct span query,
+		   struct admin_reply *reply);
+void signins_free(struct keeper *k);
+void signin_account_gone(struct keeper *k, const struct account *a);
+
+/* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */
+struct admin_reply {
+	struct keeper *k;
+	struct channel *ch; /* NULL when it went away */
+	uint32_t id;
+	LIST_ENTRY(admin_reply) link;
+};
+LIST_HEAD(admin_replies, admin_reply);
+void admin_request(struct keeper *k, struct channel *ch, const struct frame *f);
+/* Both end the reply; j is freed. */
+void admin_json(struct admin_reply *r, struct json *j);
+void admin_error(struct admin_reply *r, int status, const char *error,
+		 const char *step);
+void admin_drop_channel(struct keeper *k, const struct channel *ch);
+
+struct keeper {
+	struct admin_replies replies;
+	struct role *role;
+	struct loop *loop;
+	struct config_blobs blobs; /* our copy of those in force */
+	struct config *config;
+	struct accounts *accounts_config;
+	struct vault *vault;
+	struct fetcher *fetcher;
+	struct workers *hashers;
+	struct secret digest_key;  /* for remembered passwords; this process */
+	struct account *accounts;
+	struct login *logins;
+	struct checks *checks;
+	struct ticket *tickets;
+	struct endpoints *discovered;
+	struct discovery *discoveries;
+	struct signin *signins;
+};
+
+#endif

@@ -1,0 +1,16 @@
+role_PROGRAMS += keeper
+keeper_SOURCES = \
+	src/keeper/account.c \
+	src/keeper/admin.c \
+	src/keeper/discover.c \
+	src/keeper/grant.c \
+	src/keeper/keeper.h \
+	src/keeper/login.c \
+	src/keeper/login_table.c \
+	src/keeper/main.c \
+	src/keeper/refresh.c \
+	src/keeper/signin.c \
+	src/keeper/state.c \
+	src/keeper/ticket.c \
+	src/keeper/token_request.c
+keeper_LDADD = librole.a $(CONFIG_LIBS) $(STORE_LIBS) $(NET_LIBS) $(CODEC_LIBS) libbase.a $(CRYPT_LIBS)

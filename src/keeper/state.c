@@ -1,0 +1,235 @@
+/*
+ * Account states (DESIGN §4). Every change is logged with the one step that
+ * mends it, kept in the vault so that "since when" survives a restart, and
+ * told to courier, which holds or releases mail by it.
+ */
+#include "keeper/keeper.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+void state_clear(struct service_state *s)
+{
+	mem_free(s->cause);
+	mem_free(s->text);
+	mem_free(s->step);
+	*s = (struct service_state){ .state = ACCOUNT_CONNECTED };
+}
+
+static const char *text_or(const char *s, const char *fallback)
+{
+	return s && *s ? s : fallback;
+}
+
+static void announce(struct account *a, enum service s)
+{
+	const struct service_state *st = &a->services[s];
+	struct frame_mark m;
+	struct buf out = BUF_INIT;
+
+	/* only courier acts on states, and only on SMTP's */
+	if (s != SERVICE_SMTP)
+		return;
+	m = frame_begin(&out, FRAME_ACCOUNT, 0, 0);
+	frame_put_str(&out, FIELD_ACCOUNT, a->config->address);
+	frame_put_number(&out, FIELD_SERVICE, s);
+	frame_put_number(&out, FIELD_STATE,
+			 a->config->disabled ? ACCOUNT_DISABLED : st->state);
+	frame_put_number(&out, FIELD_SINCE, (uint64_t)st->since_s);
+	frame_put_str(&out, FIELD_CAUSE, text_or(st->cause, ""));
+	frame_put_str(&out, FIELD_TEXT, text_or(st->text, ""));
+	frame_put_str(&out, FIELD_STEP, text_or(st->step, ""));
+	frame_end(&out, m);
+	channel_send(role_peer(a->k->role, "courier"), &out, NULL, 0);
+}
+
+void state_announce_all(struct keeper *k)
+{
+	struct frame_mark m;
+	struct buf out = BUF_INIT;
+
+	for (struct account *a = k->accounts; a; a = a->hh.next)
+		if (a->config->services[SERVICE_SMTP])
+			announce(a, SERVICE_SMTP);
+	m = frame_begin(&out, FRAME_ACCOUNTS_END, 0, 0);
+	frame_end(&out, m);
+	channel_send(role_peer(k->role, "courier"), &out, NULL, 0);
+}
+
+static void save(struct account *a, enum service s)
+{
+	struct service_state *st = &a->services[s];
+	struct vault_state v = { a->config->address, s, st->state, st->since_s,
+				 st->cause, st->text, st->step };
+
+	if (vault_state_save(a->k->vault, &v) != STORE_OK)
+		log_event(LOG_STORE_ERROR,
+			  LOG_TEXT("account", a->config->address),
+			  LOG_TEXT("error", "the state was not saved"));
+}
+
+static void set(struct account *a, enum service s, const struct state_change *c,
+		bool of_grant)
+{
+	struct service_state *st = &a->services[s];
+	bool changed = st->state != c->state;
+	bool reworded = strcmp(text_or(st->cause, ""), text_or(c->cause, ""));
+
+	st->of_grant = of_grant;
+	if (!changed && !reworded)
+		return;
+	if (changed)
+		st->since_s = clock_wall_s();
+	mem_free(st->cause);
+	mem_free(st->text);
+	mem_free(st->step);
+	st->state = c->state;
+	st->cause = mem_strdup(c->cause);
+	st->text = mem_strdup(c->text);
+	st->step = mem_strdup(c->step);
+	save(a, s);
+	log_event(LOG_ACCOUNT_STATE, LOG_TEXT("account", a->config->address),
+		  LOG_TEXT("service", service_name(s)),
+		  LOG_TEXT("state", account_state_name(st->state)),
+		  LOG_TEXT("cause", st->cause), LOG_TEXT("text", st->text),
+		  LOG_TEXT("step", st->step));
+	announce(a, s);
+}
+
+void state_set_grant(struct account *a, const struct state_change *c)
+{
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		if (a->config->services[s])
+			set(a, (enum service)s, c, true);
+}
+
+static const struct state_change works = { ACCOUNT_CONNECTED, "", "", "" };
+
+void state_grant_works(struct account *a)
+{
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		if (a->services[s].of_grant)
+			set(a, (enum service)s, &works, false);
+}
+
+void state_renewed(struct account *a)
+{
+	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
+		a->services[s].refusals = 0;
+		if (a->config->services[s])
+			set(a, (enum service)s, &works, false);
+	}
+}
+
+const struct service_state *state_blocks_grant(const struct account *a,
+					       enum service s)
+{
+	const struct service_state *st = &a->services[s];
+
+	switch (st->state) {
+	case ACCOUNT_REAUTHORIZE:
+	case ACCOUNT_CONSENT:
+	case ACCOUNT_MISCONFIGURED:
+		return st;
+	case ACCOUNT_BLOCKED:
+		/* the service is blocked, not the token: retried slowly */
+		return st->of_grant ? st : NULL;
+	default:
+		return NULL;
+	}
+}
+
+/*
+ * A fresh token was refused. That may pass (a permission still spreading
+ * through the provider): it is tried on for the retry window, then a human
+ * must look.
+ */
+static void token_refused(struct account *a, enum service s,
+			  const struct state_change *c)
+{
+	struct service_state *st = &a->services[s];
+	struct state_change change = *c;
+	int64_t now = clock_wall_s();
+
+	if (st->refusals++ == 0)
+		st->first_refusal_s = now;
+	change.state = ACCOUNT_RETRYING;
+	if (st->refusals >= a->k->config->retry_attempts ||
+	    now - st->first_refusal_s >= a->k->config->retry_window)
+		change.state = ACCOUNT_REAUTHORIZE;
+	set(a, s, &change, false);
+}
+
+void state_report(struct account *a, enum service s, enum report_class class,
+		  const struct state_change *c)
+{
+	static const enum account_state states[REPORT_CLASS_COUNT] = {
+		[REPORT_WORKS] = ACCOUNT_CONNECTED,
+		[REPORT_TEMPORARY] = ACCOUNT_RETRYING,
+		[REPORT_REAUTHORIZE] = ACCOUNT_REAUTHORIZE,
+		[REPORT_CONSENT] = ACCOUNT_CONSENT,
+		[REPORT_BLOCKED] = ACCOUNT_BLOCKED,
+		[REPORT_MISCONFIGURED] = ACCOUNT_MISCONFIGURED,
+	};
+	struct state_change change = *c;
+
+	if (class == REPORT_TOKEN_REFUSED) {
+		token_refused(a, s, c);
+		return;
+	}
+	if (class == REPORT_WORKS) {
+		a->services[s].refusals = 0;
+		change = works;
+	}
+	/* a passing outage says nothing about what a human must still do */
+	if (class == REPORT_TEMPORARY && state_blocks_grant(a, s))
+		return;
+	change.state = states[class];
+	set(a, s, &change, false);
+}
+
+static void load(void *arg, const struct vault_state *v)
+{
+	struct account *a = account_find(arg, span_str(v->account));
+	struct service_state *st;
+
+	if (!a || v->service >= SERVICE_COUNT)
+		return;
+	st = &a->services[v->service];
+	state_clear(st);
+	st->state = (enum account_state)v->state;
+	st->since_s = v->since_s;
+	st->cause = mem_strdup(v->cause);
+	st->text = mem_strdup(v->text);
+	st->step = mem_strdup(v->step);
+	/* what came of the grant is looked at anew with the first refresh;
+	 * a blocked service only by courier's next try */
+	st->of_grant = st->state != ACCOUNT_BLOCKED;
+}
+
+static void never_authorised(struct account *a)
+{
+	struct state_change c = { ACCOUNT_REAUTHORIZE, "never-authorised",
+				  "nobody has signed in for this account yet",
+				  NULL };
+	char *step = mem_printf("mailbearerctl auth %s", a->config->address);
+
+	c.step = step;
+	state_set_grant(a, &c);
+	mem_free(step);
+}
+
+void state_load_all(struct keeper *k)
+{
+	if (vault_state_each(k->vault, load, k) != STORE_OK)
+		log_event(LOG_STORE_ERROR,
+			  LOG_TEXT("error", "the states cannot be read"));
+}
+
+/* Accounts that a reload added come here as well as those of the start. */
+void state_check_signed_in(struct account *a)
+{
+	if (!a->signed_in && a->config->flow != FLOW_CLIENT_CREDENTIALS &&
+	    a->config->flow != FLOW_PASSWORD)
+		never_authorised(a);
+}
