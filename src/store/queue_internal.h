@@ -88,6 +88,5 @@ void queue_reader_run(struct queue_reader *r, struct queue_op *op);
 /* "a\nb": no address holds a newline. Fresh string. */
 char *queue_join_recipients(const struct queue_message *m);
 void queue_split_recipients(struct queue_message *m, const char *joined);
-struct queue_message *queue_message_copy(const struct queue_message *m);
 
 #endif

@@ -60,7 +60,9 @@ struct queue_message {
 	char *cause;         /* why it was queued: name of the verdict row */
 };
 
+/* A new one has a fresh id. */
 struct queue_message *queue_message_new(void);
+struct queue_message *queue_message_copy(const struct queue_message *m);
 void queue_message_free(struct queue_message **mp);
 
 /*

@@ -1,0 +1,453 @@
+/*
+ * Outlets: per account, what keeper says about it, its token, its wires, its
+ * pace and its back-off.
+ */
+#include <ctype.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "courier/courier.h"
+
+#define GRANT_MS (30 * MSEC_PER_SEC)
+/* A token with less life than this is not worth a login. */
+#define LEAST_LIFE_MS (30 * MSEC_PER_SEC)
+/* Back-off of the account: 5 s, doubling to 15 minutes, half of it random. */
+#define HOLD_FIRST_MS (5 * MSEC_PER_SEC)
+#define HOLD_LONGEST_MS (15 * 60 * MSEC_PER_SEC)
+/* A blocked service is asked again this often; it needs a human anyway. */
+#define HOLD_BLOCKED_MS (15 * 60 * MSEC_PER_SEC)
+#define CONNECTIONS_FALLBACK 3
+
+static void on_retry(void *arg)
+{
+	struct outlet *o = arg;
+
+	o->hold_until_ms = 0;
+	outlet_run(o);
+}
+
+static void on_pace(void *arg)
+{
+	outlet_run(arg);
+}
+
+static char *key_of(struct span account)
+{
+	char *key = span_dup(account);
+
+	for (char *c = key; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return key;
+}
+
+struct outlet *outlet_find(struct courier *c, struct span account)
+{
+	char *key = key_of(account);
+	struct outlet *o;
+
+	HASH_FIND_STR(c->outlets, key, o);
+	mem_free(key);
+	return o;
+}
+
+struct outlet *outlet_get(struct courier *c, struct span account)
+{
+	struct outlet *o = outlet_find(c, account);
+
+	if (o)
+		return o;
+	o = MEM_NEW(struct outlet);
+	o->courier = c;
+	o->account = span_dup(account);
+	o->key = key_of(account);
+	/* until a look says otherwise, older mail may wait */
+	o->backlog = true;
+	o->retry = timer_new(c->loop, on_retry, o);
+	o->pace = timer_new(c->loop, on_pace, o);
+	TAILQ_INIT(&o->waiting);
+	LIST_INIT(&o->wires);
+	HASH_ADD_KEYPTR(hh, c->outlets, o->key, strlen(o->key), o);
+	return o;
+}
+
+static void clear_grant(struct outlet *o)
+{
+	secret_clear(&o->token);
+	mem_free(o->host);
+	mem_free(o->user);
+	mem_free(o->mechanisms);
+	o->host = o->user = o->mechanisms = NULL;
+	tls_client_unref(&o->trust);
+}
+
+/* Its deliveries are gone already. */
+void outlet_free(struct outlet *o)
+{
+	struct wire *w;
+
+	while ((w = LIST_FIRST(&o->wires)))
+		wire_drop(w);
+	HASH_DEL(o->courier->outlets, o);
+	channel_forget(role_peer(o->courier->role, "keeper"), o);
+	queue_forget(o->courier->store, o);
+	timer_free(&o->retry);
+	timer_free(&o->pace);
+	clear_grant(o);
+	mem_free(o->account);
+	mem_free(o->key);
+	mem_free(o->cause);
+	mem_free(o->text);
+	mem_free(o->step);
+	mem_free(o);
+}
+
+/* ---- what keeper says ---- */
+
+static void set_text(char **to, struct span text)
+{
+	mem_free(*to);
+	*to = span_dup(text);
+}
+
+static void take_state(struct outlet *o, const struct frame *f)
+{
+	uint64_t state = frame_number(f, FIELD_STATE, ACCOUNT_RETRYING);
+
+	o->known = true;
+	o->state = state < ACCOUNT_STATE_COUNT ? (enum account_state)state :
+						 ACCOUNT_RETRYING;
+	o->since_s = (int64_t)frame_number(f, FIELD_SINCE, 0);
+	set_text(&o->cause, frame_text(f, FIELD_CAUSE));
+	set_text(&o->text, frame_text(f, FIELD_TEXT));
+	set_text(&o->step, frame_text(f, FIELD_STEP));
+}
+
+void outlet_state(struct courier *c, const struct frame *f)
+{
+	struct outlet *o;
+	bool worked;
+
+	if (frame_number(f, FIELD_SERVICE, SERVICE_COUNT) != SERVICE_SMTP)
+		return;
+	o = outlet_get(c, frame_text(f, FIELD_ACCOUNT));
+	worked = o->known && o->state == ACCOUNT_CONNECTED;
+	take_state(o, f);
+	if (o->state == ACCOUNT_CONNECTED && !worked) {
+		/* mended: whatever we were waiting for is over, and the token
+		 * we have may be one of before */
+		secret_clear(&o->token);
+		o->hold_until_ms = 0;
+		o->failures = 0;
+		timer_cancel(o->retry);
+	}
+	outlet_run(o);
+}
+
+/* ---- the token ---- */
+
+bool outlet_grant_good(const struct outlet *o)
+{
+	return secret_is_set(&o->token) && o->generation != o->refused &&
+	       o->expires_ms - clock_mono_ms() > LEAST_LIFE_MS;
+}
+
+static bool take_grant(struct outlet *o, const struct frame *f, struct buf *why)
+{
+	clear_grant(o);
+	o->trust = tls_client_get(frame_text(f, FIELD_CA), why);
+	secret_set(&o->token, frame_text(f, FIELD_TOKEN));
+	o->host = span_dup(frame_text(f, FIELD_HOST));
+	o->user = span_dup(frame_text(f, FIELD_USER));
+	o->mechanisms = span_dup(frame_text(f, FIELD_MECHANISMS));
+	o->port = (uint16_t)frame_number(f, FIELD_PORT, 465);
+	o->tls = (enum tls_mode)frame_number(f, FIELD_TLS, TLS_IMPLICIT);
+	o->generation = frame_number(f, FIELD_GENERATION, 0);
+	o->expires_ms = clock_mono_ms() +
+			(int64_t)frame_number(f, FIELD_EXPIRES, 0);
+	o->max_connections = (unsigned)frame_number(f, FIELD_MAX_CONNECTIONS, 0);
+	o->max_per_minute = (unsigned)frame_number(f, FIELD_MAX_PER_MINUTE, 0);
+	if (!o->max_connections)
+		o->max_connections = CONNECTIONS_FALLBACK;
+	return o->trust != NULL;
+}
+
+/* Without a token live mail does not wait for one: into the queue. */
+static void queue_waiting(struct outlet *o, const struct verdict_result *v)
+{
+	struct delivery *d;
+
+	while ((d = TAILQ_FIRST(&o->waiting)))
+		delivery_failed_to_connect(d, v, 0, "", v->meaning);
+}
+
+static void no_token(struct outlet *o, const struct frame *f)
+{
+	static const struct verdict_result later = {
+		.verdict = VERDICT_TEMPORARY,
+		.cause = "no-token",
+		.meaning = "The account's access cannot be renewed now",
+		.step = "Nothing to do: it is tried again by itself",
+	};
+	static const struct verdict_result refused = {
+		.verdict = VERDICT_TOKEN,
+		.cause = "token-refused",
+		.meaning = "The provider refuses tokens it has just issued",
+		.step = "Sign in again: mailbearerctl auth {account}",
+	};
+
+	if (f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_REFUSED) {
+		/* keeper has told the state already, or tells it now */
+		take_state(o, f);
+		queue_waiting(o, &later);
+		return;
+	}
+	if (f && o->refused) {
+		outlet_hold(o, &refused);
+		queue_waiting(o, &refused);
+		o->refused = 0;
+		return;
+	}
+	outlet_hold(o, &later);
+	queue_waiting(o, &later);
+}
+
+static void on_grant(void *arg, const struct frame *f)
+{
+	struct outlet *o = arg;
+	struct buf why = BUF_INIT;
+
+	o->asking = false;
+	if (f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_OK &&
+	    take_grant(o, f, &why)) {
+		if (o->generation == o->refused)
+			clear_grant(o);
+		else
+			outlet_run(o);
+	} else {
+		no_token(o, f);
+		outlet_run(o);
+	}
+	buf_clear(&why);
+}
+
+static void ask_grant(struct outlet *o)
+{
+	struct channel *keeper = role_peer(o->courier->role, "keeper");
+	struct buf out = BUF_SECRET;
+	struct frame_mark m;
+
+	if (o->asking)
+		return;
+	o->asking = true;
+	m = frame_begin(&out, FRAME_GRANT_GET, channel_next_id(keeper), 0);
+	frame_put_str(&out, FIELD_ACCOUNT, o->account);
+	frame_put_number(&out, FIELD_SERVICE, SERVICE_SMTP);
+	if (o->refused)
+		frame_put_number(&out, FIELD_GENERATION, o->refused);
+	frame_end(&out, m);
+	channel_request(keeper, &out, NULL, 0, GRANT_MS, on_grant, o);
+}
+
+/* ---- reports ---- */
+
+void outlet_report(struct outlet *o, enum report_class class,
+		   const struct verdict_result *v)
+{
+	struct channel *keeper = role_peer(o->courier->role, "keeper");
+	struct verdict_names names = { .account = o->account };
+	struct buf out = BUF_INIT, step = BUF_INIT;
+	struct frame_mark m = frame_begin(&out, FRAME_GRANT_REPORT, 0, 0);
+
+	frame_put_str(&out, FIELD_ACCOUNT, o->account);
+	frame_put_number(&out, FIELD_SERVICE, SERVICE_SMTP);
+	frame_put_number(&out, FIELD_CLASS, class);
+	if (v) {
+		verdict_step(&step, v->step, &names);
+		frame_put_str(&out, FIELD_CAUSE, v->cause);
+		frame_put_str(&out, FIELD_TEXT, v->meaning);
+		frame_put(&out, FIELD_STEP, buf_span(&step));
+	}
+	frame_end(&out, m);
+	channel_send(keeper, &out, NULL, 0);
+	buf_clear(&step);
+}
+
+static enum report_class class_of(enum verdict v)
+{
+	switch (v) {
+	case VERDICT_TOKEN:
+		return REPORT_TOKEN_REFUSED;
+	case VERDICT_ACCOUNT_BLOCKED:
+		return REPORT_BLOCKED;
+	case VERDICT_REAUTHORIZE:
+		return REPORT_REAUTHORIZE;
+	case VERDICT_MISCONFIGURED:
+		return REPORT_MISCONFIGURED;
+	default:
+		return REPORT_TEMPORARY;
+	}
+}
+
+void outlet_works(struct outlet *o)
+{
+	o->failures = 0;
+	o->refused = 0;
+	o->hold_until_ms = 0;
+	timer_cancel(o->retry);
+	if (o->known && o->state == ACCOUNT_CONNECTED)
+		return;
+	o->state = ACCOUNT_CONNECTED;
+	outlet_report(o, REPORT_WORKS, NULL);
+}
+
+static int64_t hold_ms(const struct outlet *o, const struct verdict_result *v)
+{
+	int64_t ms = HOLD_FIRST_MS;
+
+	if (v->verdict == VERDICT_ACCOUNT_BLOCKED)
+		ms = HOLD_BLOCKED_MS;
+	for (unsigned i = 1; i < o->failures && ms < HOLD_LONGEST_MS; i++)
+		ms *= 2;
+	if (ms > HOLD_LONGEST_MS)
+		ms = HOLD_LONGEST_MS;
+	ms = ms / 2 + random_below((uint32_t)(ms / 2));
+	if (ms < (int64_t)v->hold_s * MSEC_PER_SEC)
+		ms = (int64_t)v->hold_s * MSEC_PER_SEC;
+	return ms;
+}
+
+void outlet_hold(struct outlet *o, const struct verdict_result *v)
+{
+	enum report_class class = class_of(v->verdict);
+	int64_t ms;
+
+	o->failures++;
+	ms = hold_ms(o, v);
+	o->hold_until_ms = clock_mono_ms() + ms;
+	timer_set(o->retry, ms);
+	if (o->state == ACCOUNT_CONNECTED)
+		o->state = ACCOUNT_RETRYING;
+	set_text(&o->cause, span_str(v->cause));
+	set_text(&o->text, span_str(v->meaning));
+	outlet_report(o, class, v);
+}
+
+void outlet_retry_now(struct outlet *o)
+{
+	o->hold_until_ms = 0;
+	o->failures = 0;
+	o->backlog = true;
+	timer_cancel(o->retry);
+	outlet_run(o);
+}
+
+/* ---- doing what can be done ---- */
+
+static bool waits_for_human(const struct outlet *o)
+{
+	return o->state == ACCOUNT_REAUTHORIZE || o->state == ACCOUNT_CONSENT ||
+	       o->state == ACCOUNT_MISCONFIGURED ||
+	       o->state == ACCOUNT_DISABLED;
+}
+
+bool outlet_must_queue(const struct outlet *o)
+{
+	return !o->known || o->state != ACCOUNT_CONNECTED ||
+	       o->hold_until_ms || o->backlog || o->storing || o->replaying;
+}
+
+/* Token bucket of a minute's messages; true takes one. */
+static bool pace_allows(struct outlet *o)
+{
+	int64_t now = clock_mono_ms();
+	double rate;
+
+	if (!o->max_per_minute)
+		return true;
+	rate = o->max_per_minute / 60000.0;
+	if (o->tokens_ms == 0)
+		o->tokens = o->max_per_minute;
+	else
+		o->tokens += (double)(now - o->tokens_ms) * rate;
+	o->tokens_ms = now;
+	if (o->tokens > o->max_per_minute)
+		o->tokens = o->max_per_minute;
+	if (o->tokens < 1) {
+		timer_set(o->pace, (int64_t)((1 - o->tokens) / rate) + 1);
+		return false;
+	}
+	o->tokens -= 1;
+	return true;
+}
+
+static struct wire *idle_wire(struct outlet *o)
+{
+	struct wire *w;
+
+	LIST_FOREACH(w, &o->wires, link)
+		if (w->phase == WIRE_IDLE &&
+		    smtp_client_stage(w->client) == SMTP_STAGE_READY)
+			return w;
+	return NULL;
+}
+
+static unsigned connecting(const struct outlet *o)
+{
+	const struct wire *w;
+	unsigned n = 0;
+
+	LIST_FOREACH(w, &o->wires, link)
+		n += w->phase == WIRE_CONNECTING;
+	return n;
+}
+
+static unsigned waiting(const struct outlet *o)
+{
+	const struct delivery *d;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(d, &o->waiting, link)
+		n++;
+	return n;
+}
+
+static void open_wires(struct outlet *o, unsigned wanted)
+{
+	if (!outlet_grant_good(o)) {
+		ask_grant(o);
+		return;
+	}
+	while (connecting(o) < wanted && o->n_wires < o->max_connections)
+		wire_open(o);
+}
+
+static void hand_out(struct outlet *o)
+{
+	struct delivery *d;
+	struct wire *w;
+
+	while ((d = TAILQ_FIRST(&o->waiting)) && (w = idle_wire(o))) {
+		if (!pace_allows(o))
+			return;
+		delivery_start(d, w);
+	}
+	if (d)
+		open_wires(o, waiting(o));
+}
+
+void outlet_run(struct outlet *o)
+{
+	if (!o->known || waits_for_human(o) || o->hold_until_ms ||
+	    o->courier->draining)
+		return;
+	replay_run(o);
+	hand_out(o);
+}
+
+void outlet_login_seen(struct courier *c, const struct frame *f)
+{
+	struct outlet *o = outlet_find(c, frame_text(f, FIELD_ACCOUNT));
+
+	if (o && !outlet_must_queue(o) && !idle_wire(o) && !connecting(o))
+		open_wires(o, 1);
+}

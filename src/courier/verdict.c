@@ -1,0 +1,297 @@
+/*
+ * The verdict (DESIGN §3). The rule behind the table: what is the account's
+ * trouble waits in the queue; what is the message's own fault is said to the
+ * sender.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "courier/courier.h"
+
+/* ---- verdicts ---- */
+
+static char *reply_text(int code, const char *enhanced, const char *text)
+{
+	return code ? mem_printf("%d %s%s%s", code, enhanced,
+				 *enhanced ? " " : "", text) :
+		      mem_strdup(text);
+}
+
+/* The account's trouble, or the provider's: the message waits. */
+static void wait_out(struct delivery *d, const struct verdict_result *v,
+		     int code, const char *enhanced, const char *text, bool own)
+{
+	char *reply = reply_text(code, enhanced, text);
+
+	if (!d->live) {
+		settle_put_off(d, v->cause, reply, own);
+	} else if (d->courier->config->on_tempfail == TEMPFAIL_PASS &&
+		   code / 100 == 4) {
+		delivery_set_answer(d, code, *enhanced ? enhanced : "4.0.0", text);
+		delivery_answer(d);
+	} else {
+		delivery_to_queue(d, v->cause, reply);
+	}
+	mem_free(reply);
+}
+
+void delivery_failed_to_connect(struct delivery *d,
+				const struct verdict_result *v, int code,
+				const char *enhanced, const char *text)
+{
+	wait_out(d, v, code, enhanced, text, false);
+}
+
+static enum smtp_verdict_stage verdict_stage(enum smtp_stage s)
+{
+	switch (s) {
+	case SMTP_STAGE_AUTH:
+		return SMTP_AT_AUTH;
+	case SMTP_STAGE_MAIL:
+		return SMTP_AT_MAIL;
+	case SMTP_STAGE_RCPT:
+		return SMTP_AT_RCPT;
+	case SMTP_STAGE_DATA:
+	case SMTP_STAGE_BODY:
+		return SMTP_AT_DATA;
+	case SMTP_STAGE_FINAL:
+		return SMTP_AT_EOD;
+	default:
+		return SMTP_AT_GREETING;
+	}
+}
+
+struct verdict_result verdict_of_failure(const struct smtp_failure *f,
+					 bool fresh)
+{
+	static const struct verdict_result lost = {
+		.verdict = VERDICT_TEMPORARY,
+		.cause = "connection-lost",
+		.meaning = "The connection to the provider broke",
+		.step = "Nothing to do: it is tried again by itself",
+	};
+	struct smtp_verdict_input in = { verdict_stage(f->stage), f->code,
+					 span_str(f->enhanced),
+					 span_str(f->text), fresh };
+
+	return f->code == 0 || f->garbage ? lost : smtp_verdict(&in);
+}
+
+static void log_attempt(const struct delivery *d, const struct smtp_failure *f,
+			const struct verdict_result *v)
+{
+	log_event(LOG_DELIVERY, LOG_TEXT("session", d->message->session),
+		  LOG_TEXT("account", d->message->account),
+		  LOG_TEXT("message", d->message->id),
+		  LOG_TEXT("connection", d->wire_id),
+		  LOG_TEXT("result", v ? verdict_name(v->verdict) : "accepted"),
+		  LOG_TEXT("cause", v ? v->cause : NULL),
+		  LOG_NUM("code", f->code), LOG_TEXT("enhanced", f->enhanced),
+		  LOG_TEXT("text", f->text));
+}
+
+static void message_fault(struct delivery *d, int code, const char *enhanced,
+			  const char *text)
+{
+	outlet_works(d->outlet);
+	if (d->live) {
+		delivery_set_answer(d, code, *enhanced ? enhanced : "5.0.0", text);
+		delivery_answer(d);
+	} else {
+		settle_bounce_all(d, code, enhanced, text);
+	}
+}
+
+/*
+ * A wire may have gone stale while it was idle: if nothing was said, the
+ * message is tried once on a new one before anybody is told anything.
+ */
+static bool try_again(struct delivery *d, const struct smtp_result *r,
+		      bool fresh_wire)
+{
+	struct deliveries *waiting = &d->outlet->waiting;
+	bool stale = r->last.code == 0 && r->last.transport != CONN_OK &&
+		     !r->ambiguous && !d->reconnected && !fresh_wire;
+
+	if (!stale)
+		return false;
+	d->reconnected = true;
+	delivery_move(d, DELIVERY_WAITING);
+	/* it was first once, it is first again */
+	TAILQ_REMOVE(waiting, d, link);
+	TAILQ_INSERT_HEAD(waiting, d, link);
+	return true;
+}
+
+static void rejected(struct delivery *d, const struct smtp_failure *f)
+{
+	struct verdict_result v = verdict_of_failure(f, false);
+	/* a 4xx at RCPT or to the content says nothing about the account */
+	bool own = v.verdict == VERDICT_TEMPORARY && f->code / 100 == 4 &&
+		   (f->stage == SMTP_STAGE_RCPT ||
+		    f->stage == SMTP_STAGE_FINAL);
+
+	log_attempt(d, f, &v);
+	if (v.verdict == VERDICT_MESSAGE_FAULT) {
+		message_fault(d, f->code, f->enhanced, f->text);
+		return;
+	}
+	if (!own)
+		outlet_hold(d->outlet, &v);
+	wait_out(d, &v, f->code, f->enhanced, f->text, own);
+}
+
+/* ---- some recipients refused ---- */
+
+struct split {
+	struct refusal *refused;
+	size_t n_refused, n_again;
+	const struct smtp_recipient_result *again; /* the last one */
+};
+
+static bool try_later(const struct smtp_recipient_result *r)
+{
+	struct smtp_verdict_input in = { SMTP_AT_RCPT, r->code,
+					 span_str(r->enhanced),
+					 span_str(r->text), false };
+
+	return smtp_verdict(&in).verdict != VERDICT_MESSAGE_FAULT;
+}
+
+static struct split split_recipients(struct delivery *d,
+				     const struct smtp_result *r)
+{
+	struct queue_message *m = d->message, *rest = queue_message_new();
+	struct split s = { .refused = mem_array(r->n_recipients,
+						sizeof(struct refusal)) };
+
+	rest->recipients = mem_array(r->n_recipients, sizeof(char *));
+	for (size_t i = 0; i < r->n_recipients && i < m->n_recipients; i++) {
+		const struct smtp_recipient_result *one = &r->recipients[i];
+
+		if (one->code / 100 == 2)
+			continue;
+		if (try_later(one)) {
+			rest->recipients[rest->n_recipients++] =
+				mem_strdup(m->recipients[i]);
+			s.again = one;
+		} else {
+			s.refused[s.n_refused++] = (struct refusal){
+				m->recipients[i], one->code, one->enhanced,
+				one->text
+			};
+		}
+	}
+	s.n_again = rest->n_recipients;
+	queue_message_free(&d->rest);
+	d->rest = rest;
+	return s;
+}
+
+static void fill_rest(struct delivery *d, const struct split *s)
+{
+	struct queue_message *rest = d->rest, *m = d->message;
+	char *reply = reply_text(s->again->code, s->again->enhanced,
+				 s->again->text);
+
+	rest->account = mem_strdup(m->account);
+	rest->login = mem_strdup(m->login);
+	rest->session = mem_strdup(m->session);
+	rest->address = mem_strdup(m->address);
+	rest->reverse_path = mem_strdup(m->reverse_path);
+	rest->body_8bit = m->body_8bit;
+	rest->smtputf8 = m->smtputf8;
+	rest->size = m->size;
+	rest->created_s = m->created_s;
+	rest->attempts = 1;
+	rest->next_s = clock_wall_s() + settle_own_delay_s(1);
+	settle_set_cause(rest, "recipient-deferred", reply);
+	mem_free(reply);
+}
+
+static void live_partly(struct delivery *d, const struct split *s)
+{
+	delivery_move(d, DELIVERY_STORING);
+	if (s->n_again) {
+		fill_rest(d, s);
+		settle_store(d, d->rest);
+	}
+	if (s->n_refused &&
+	    bounce_queue(d->courier, d->message, s->refused, s->n_refused,
+			 settle_on_stored, d)) {
+		d->storing++;
+		d->outlet->storing++;
+	}
+	if (d->storing == 0)
+		settle_stored_all(d);
+}
+
+/* The queue keeps the message for those to try again, and only for them. */
+static void queued_partly(struct delivery *d, const struct split *s)
+{
+	char *reply;
+
+	if (s->n_again == 0) {
+		settle_bounce(d, s->refused, s->n_refused);
+		return;
+	}
+	reply = reply_text(s->again->code, s->again->enhanced, s->again->text);
+	settle_bounce_some(d, s->refused, s->n_refused, "recipient-deferred",
+			   reply);
+	mem_free(reply);
+}
+
+static void accepted(struct delivery *d, const struct smtp_result *r)
+{
+	struct split s = split_recipients(d, r);
+
+	log_attempt(d, &r->last, NULL);
+	outlet_works(d->outlet);
+	delivery_set_answer(d, 250,
+		   *r->last.enhanced ? r->last.enhanced : "2.0.0",
+		   r->last.text);
+	if (s.n_again == 0 && s.n_refused == 0) {
+		if (d->live)
+			delivery_answer(d);
+		else
+			settle_leave_queue(d, "delivered", r->last.text);
+	} else if (d->live) {
+		live_partly(d, &s);
+	} else {
+		queued_partly(d, &s);
+	}
+	mem_free(s.refused);
+}
+
+/* No recipient was taken: one that may be later decides for waiting. */
+static const struct smtp_failure *worst(const struct smtp_result *r,
+					struct smtp_failure *f)
+{
+	*f = r->last;
+	if (r->last.stage != SMTP_STAGE_RCPT)
+		return f;
+	for (size_t i = 0; i < r->n_recipients; i++) {
+		f->code = r->recipients[i].code;
+		f->enhanced = r->recipients[i].enhanced;
+		f->text = r->recipients[i].text;
+		if (try_later(&r->recipients[i]))
+			break;
+	}
+	return f;
+}
+
+void delivery_done(struct delivery *d, const struct smtp_result *r)
+{
+	struct outlet *o = d->outlet;
+	bool fresh_wire = d->wire->fresh;
+	struct smtp_failure f;
+
+	d->wire->fresh = false;
+	delivery_release_wire(d);
+	if (d->deadline)
+		timer_cancel(d->deadline);
+	if (r->last.code / 100 == 2)
+		accepted(d, r);
+	else if (!try_again(d, r, fresh_wire))
+		rejected(d, worst(r, &f));
+	outlet_run(o);
+}

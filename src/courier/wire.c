@@ -1,0 +1,188 @@
+/*
+ * Provider connections of an outlet, logged in and kept for a while, so that
+ * most messages find one open and no client waits for a handshake.
+ */
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "courier/courier.h"
+
+/* Exchange and Gmail close idle sessions after some minutes; be first. */
+#define IDLE_MS (60 * MSEC_PER_SEC)
+/* Providers ask for a new session now and then; so do load balancers. */
+#define MESSAGES_MAX 100
+
+static void unlink_wire(struct wire *w)
+{
+	LIST_REMOVE(w, link);
+	w->outlet->n_wires--;
+	if (w->delivery)
+		w->delivery->wire = NULL;
+	timer_free(&w->idle);
+	mem_free(w);
+}
+
+void wire_drop(struct wire *w)
+{
+	smtp_client_free(&w->client);
+	unlink_wire(w);
+}
+
+static void log_connect(const struct wire *w, const char *result,
+			const char *text)
+{
+	log_event(LOG_PROVIDER_CONNECT, LOG_TEXT("account", w->outlet->account),
+		  LOG_TEXT("connection", w->id),
+		  LOG_TEXT("host", w->outlet->host),
+		  LOG_NUM("port", w->outlet->port), LOG_TEXT("result", result),
+		  LOG_TEXT("text", text));
+}
+
+static void on_ready(void *owner, const struct smtp_capabilities *caps)
+{
+	struct wire *w = owner;
+
+	(void)caps; /* the client uses them; SIZE comes back as a reply */
+	w->phase = WIRE_IDLE;
+	timer_set(w->idle, IDLE_MS);
+	log_connect(w, "ok", NULL);
+	outlet_works(w->outlet);
+	outlet_run(w->outlet);
+}
+
+static void on_want_content(void *owner)
+{
+	struct wire *w = owner;
+
+	assert(w->delivery);
+	delivery_content(w->delivery);
+}
+
+static void on_done(void *owner, const struct smtp_result *r)
+{
+	struct wire *w = owner;
+	struct delivery *d = w->delivery;
+
+	assert(d);
+	w->phase = WIRE_IDLE;
+	w->messages++;
+	timer_set(w->idle, w->messages >= MESSAGES_MAX ? 0 : IDLE_MS);
+	/* the delivery looks at the wire while it judges, then lets go */
+	delivery_done(d, r);
+}
+
+/*
+ * The token was refused: keeper renews it once. If the renewed one is refused
+ * too, that is the verdict; it counts as a refusal of the token, not yet as
+ * the end of the grant.
+ */
+static bool renew_token(struct outlet *o, const struct smtp_failure *f,
+			uint64_t generation, struct verdict_result *v)
+{
+	*v = verdict_of_failure(f, false);
+	if (f->stage != SMTP_STAGE_AUTH || !f->code ||
+	    (!f->token_invalid && v->verdict != VERDICT_TOKEN))
+		return false;
+	if (o->refused == 0 || o->refused == generation) {
+		o->refused = generation;
+		return true;
+	}
+	*v = verdict_of_failure(f, true);
+	v->verdict = VERDICT_TOKEN;
+	return false;
+}
+
+/* The provider did not let us in: what waits for a wire waits for nothing. */
+static void connect_failed(struct outlet *o, const struct smtp_failure *f,
+			   uint64_t generation)
+{
+	struct verdict_result v;
+	struct delivery *d;
+
+	if (renew_token(o, f, generation, &v))
+		return;
+	outlet_hold(o, &v);
+	while ((d = TAILQ_FIRST(&o->waiting)))
+		delivery_failed_to_connect(d, &v, f->code, f->enhanced,
+					   f->text);
+}
+
+static void on_closed(void *owner, const struct smtp_failure *f)
+{
+	struct wire *w = owner;
+	struct outlet *o = w->outlet;
+	bool connecting = w->phase == WIRE_CONNECTING;
+	uint64_t generation = w->generation;
+
+	assert(!w->delivery || w->phase != WIRE_BUSY);
+	if (connecting)
+		log_connect(w, f->code ? "refused" : "failed", f->text);
+	w->client = NULL; /* frees itself */
+	unlink_wire(w);
+	if (connecting)
+		connect_failed(o, f, generation);
+	outlet_run(o);
+}
+
+static void on_idle(void *arg)
+{
+	struct wire *w = arg;
+
+	if (w->phase == WIRE_IDLE)
+		smtp_client_quit(w->client);
+}
+
+void wire_open(struct outlet *o)
+{
+	static const struct smtp_client_ops ops = { on_ready, on_want_content,
+						    on_done, on_closed };
+	const struct config *g = o->courier->config;
+	struct wire *w = MEM_NEW(struct wire);
+	struct smtp_client_config config = {
+		.host = o->host,
+		.port = o->port,
+		.tls = o->tls,
+		.trust = o->trust,
+		.hostname = g->hostname,
+		.user = o->user,
+		.token = &o->token,
+		.mechanisms = o->mechanisms,
+		.connect_ms = g->provider_timeout * MSEC_PER_SEC,
+		/* RFC 5321 §4.5.3.2; the final dot's ten minutes are cut
+		 * short, because our own client waits no longer than that */
+		.command_ms = 5 * 60 * MSEC_PER_SEC,
+		.data_ms = 3 * 60 * MSEC_PER_SEC,
+		.final_ms = 8 * 60 * MSEC_PER_SEC,
+	};
+
+	w->outlet = o;
+	w->generation = o->generation;
+	w->fresh = true;
+	random_id(w->id);
+	w->idle = timer_new(o->courier->loop, on_idle, w);
+	LIST_INSERT_HEAD(&o->wires, w, link);
+	o->n_wires++;
+	w->client = smtp_client_new(o->courier->loop, o->courier->resolver,
+				    &config, &ops, w);
+}
+
+void wire_send(struct wire *w, struct delivery *d)
+{
+	const struct queue_message *m = d->message;
+	struct smtp_transaction t = {
+		.reverse_path = span_str(m->reverse_path),
+		.recipients = (const char *const *)m->recipients,
+		.n_recipients = m->n_recipients,
+		.body_8bit = m->body_8bit,
+		.smtputf8 = m->smtputf8,
+		.size = m->size,
+	};
+
+	assert(w->phase == WIRE_IDLE && !w->delivery);
+	timer_cancel(w->idle);
+	w->phase = WIRE_BUSY;
+	w->delivery = d;
+	d->wire = w;
+	smtp_client_send(w->client, &t);
+}
