@@ -23,6 +23,7 @@
 #include "config/config.h"
 #include "net/channel.h"
 #include "net/conn.h"
+#include "role/admin.h"
 #include "role/role.h"
 #include "session/smtp_client.h"
 #include "store/store.h"
@@ -246,13 +247,9 @@ bool bounce_queue(struct courier *c, const struct queue_message *m,
 /* Login of messages that are themselves notices. */
 #define NOTICE_LOGIN "(notice)"
 
-/* ---- admin.c ---- */
-void admin_request(struct courier *c, struct channel *ch,
+/* ---- admin.c: courier's part of docs/PROTOCOL.md ---- */
+void courier_admin(struct courier *c, struct channel *ch,
 		   const struct frame *f);
-void admin_drop_channel(struct courier *c, const struct channel *ch);
-struct admin_reply;
-LIST_HEAD(admin_replies, admin_reply);
-void admin_free(struct courier *c);
 
 struct courier {
 	struct role *role;

@@ -5,68 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "codec/json.h"
-#include "codec/oauth.h"
-
-#define BODY_MAX (64u << 10)
-
-/* ---- replies ---- */
-
-static struct admin_reply *reply_new(struct keeper *k, struct channel *ch,
-				     uint32_t id)
-{
-	struct admin_reply *r = MEM_NEW(struct admin_reply);
-
-	r->k = k;
-	r->ch = ch;
-	r->id = id;
-	LIST_INSERT_HEAD(&k->replies, r, link);
-	return r;
-}
-
-static void end_reply(struct admin_reply *r, int status, struct json *j)
-{
-	struct buf out = BUF_SECRET, text = BUF_SECRET;
-	struct frame_mark m;
-
-	if (r->ch) {
-		json_dump(&text, j, JSON_LAYOUT_COMPACT);
-		m = frame_begin(&out, FRAME_ADMIN_REPLY, r->id, 0);
-		frame_put_number(&out, FIELD_CODE, (uint64_t)status);
-		frame_put(&out, FIELD_BODY, buf_span(&text));
-		frame_end(&out, m);
-		channel_send(r->ch, &out, NULL, 0);
-	}
-	buf_clear(&text);
-	json_free(&j);
-	LIST_REMOVE(r, link);
-	mem_free(r);
-}
-
-void admin_json(struct admin_reply *r, struct json *j)
-{
-	end_reply(r, 200, j);
-}
-
-void admin_error(struct admin_reply *r, int status, const char *error,
-		 const char *step)
-{
-	struct json *j = json_new_object();
-
-	json_put_str(j, "error", error);
-	if (step && *step)
-		json_put_str(j, "step", step);
-	end_reply(r, status, j);
-}
-
-void admin_drop_channel(struct keeper *k, const struct channel *ch)
-{
-	struct admin_reply *r;
-
-	LIST_FOREACH(r, &k->replies, link)
-		if (r->ch == ch)
-			r->ch = NULL;
-}
+#include "codec/url.h"
 
 /* ---- accounts ---- */
 
@@ -105,6 +44,30 @@ static const char *flow_name(enum account_flow flow)
 	return names[flow];
 }
 
+/* Where an administrator approves the app for the whole tenant. */
+static void put_consent_url(struct json *j, const struct account *a)
+{
+	const char *configured = a->config->provider->admin_consent_url;
+	char *url, *redirect, *scopes;
+	struct buf query = BUF_INIT;
+
+	if (!configured)
+		return;
+	url = accounts_url(a->config, configured);
+	redirect = redirect_uri(a);
+	scopes = requested_scopes(a);
+	url_add_pair(&query, "client_id", span_str(a->config->client_id));
+	url_add_pair(&query, "redirect_uri", span_str(redirect));
+	url_add_pair(&query, "scope", span_str(scopes));
+	mem_free(redirect);
+	redirect = mem_printf("%s?%s", url, buf_cstr(&query));
+	json_put_str(j, "admin_consent_url", redirect);
+	mem_free(redirect);
+	mem_free(scopes);
+	mem_free(url);
+	buf_clear(&query);
+}
+
 static struct json *account_json(struct account *a)
 {
 	struct json *j = json_new_object(), *services = json_new_object(),
@@ -124,6 +87,7 @@ static struct json *account_json(struct account *a)
 	if (secret_is_set(&a->access_token))
 		json_put_int(j, "token_expires_in",
 			     (a->expires_ms - clock_mono_ms()) / MSEC_PER_SEC);
+	put_consent_url(j, a);
 	for (l = a->k->logins; l; l = l->hh.next)
 		if (!strcasecmp(l->account, a->config->address))
 			json_add_str(logins, l->name);
@@ -131,28 +95,21 @@ static struct json *account_json(struct account *a)
 	return j;
 }
 
-struct request {
-	struct keeper *k;
-	struct admin_reply *reply;
-	struct span rest;  /* of the path, behind the row's prefix; decoded */
-	struct span query; /* behind '?' */
-	const struct json *body;
-};
-
-static void accounts_list(const struct request *q)
+static void accounts_list(const struct admin_request *q)
 {
+	struct keeper *k = q->owner;
 	struct json *j = json_new_object(), *list = json_new_array();
 
-	for (struct account *a = q->k->accounts; a; a = a->hh.next)
+	for (struct account *a = k->accounts; a; a = a->hh.next)
 		json_add(list, account_json(a));
 	json_put(j, "accounts", list);
 	admin_json(q->reply, j);
 }
 
-static struct account *known_account(const struct request *q,
+static struct account *known_account(const struct admin_request *q,
 				     struct span address)
 {
-	struct account *a = account_find(q->k, address);
+	struct account *a = account_find(q->owner, address);
 	char *text;
 
 	if (!a) {
@@ -164,7 +121,7 @@ static struct account *known_account(const struct request *q,
 	return a;
 }
 
-static void account_show(const struct request *q)
+static void account_show(const struct admin_request *q)
 {
 	struct account *a = known_account(q, q->rest);
 
@@ -186,15 +143,15 @@ static struct json *login_json(const struct login *l)
 	return j;
 }
 
-static void logins_list(const struct request *q)
+static void logins_list(const struct admin_request *q)
 {
 	struct json *j = json_new_object(), *list = json_new_array();
+	struct keeper *k = q->owner;
 	struct buf account = BUF_INIT;
 	const struct login *l;
 
-	if (span_starts_nocase(q->query, SPAN("account=")))
-		MB_IGNORE(percent_decode(&account, span_skip(q->query, 8)));
-	for (l = q->k->logins; l; l = l->hh.next)
+	admin_parameter(q, "account", &account);
+	for (l = k->logins; l; l = l->hh.next)
 		if (!buf_len(&account) ||
 		    span_equal_nocase(span_str(l->account), buf_span(&account)))
 			json_add(list, login_json(l));
@@ -211,7 +168,7 @@ static void join_networks(struct buf *out, const struct json *list)
 	}
 }
 
-static void login_added(const struct request *q, const struct account *a,
+static void login_added(const struct admin_request *q, const struct account *a,
 			struct span name, const struct secret *made)
 {
 	struct json *j = json_new_object();
@@ -226,7 +183,7 @@ static void login_added(const struct request *q, const struct account *a,
 	admin_json(q->reply, j);
 }
 
-static void logins_add(const struct request *q)
+static void logins_add(const struct admin_request *q)
 {
 	struct account *a = known_account(q, json_get_text(q->body, "account"));
 	struct span name = json_get_text(q->body, "name");
@@ -239,7 +196,7 @@ static void logins_add(const struct request *q)
 	if (given.len)
 		secret_set(&password, given);
 	join_networks(&networks, json_get(q->body, "networks"));
-	if (login_add(q->k, a, name, buf_span(&networks), &password, &made,
+	if (login_add(q->owner, a, name, buf_span(&networks), &password, &made,
 		      &why))
 		login_added(q, a, name, &made);
 	else
@@ -250,11 +207,11 @@ static void logins_add(const struct request *q)
 	buf_clear(&why);
 }
 
-static void logins_remove(const struct request *q)
+static void logins_remove(const struct admin_request *q)
 {
 	struct json *j;
 
-	switch (login_remove(q->k, q->rest)) {
+	switch (login_remove(q->owner, q->rest)) {
 	case LOGIN_UNKNOWN:
 		admin_error(q->reply, 404, "there is no such login", NULL);
 		return;
@@ -278,19 +235,17 @@ static void logins_remove(const struct request *q)
 
 /* ---- authorisation ---- */
 
-static void auth_begin(const struct request *q)
+static void auth_begin(const struct admin_request *q)
 {
 	static const char *const methods[] = {
 		[SIGNIN_BROWSER] = "browser",
 		[SIGNIN_PASTE] = "paste",
 		[SIGNIN_DEVICE] = "device",
 	};
-	struct span rest = q->rest, address = rest, tail = SPAN("/auth");
 	struct span wanted = json_get_text(q->body, "method");
 	struct account *a;
 
-	address.len -= tail.len;
-	a = known_account(q, address);
+	a = known_account(q, q->rest);
 	if (!a)
 		return;
 	for (unsigned m = 0; m < ARRAY_SIZE(methods); m++) {
@@ -303,110 +258,37 @@ static void auth_begin(const struct request *q)
 		    "method: expected browser, paste or device", NULL);
 }
 
-static void auth_show(const struct request *q)
+static void auth_show(const struct admin_request *q)
 {
-	signin_show(q->k, q->rest, q->reply);
+	signin_show(q->owner, q->rest, q->reply);
 }
 
-static void auth_paste(const struct request *q)
+static void auth_paste(const struct admin_request *q)
 {
-	struct span id = q->rest, url = json_get_text(q->body, "url");
-	struct span query = url;
+	struct span url = json_get_text(q->body, "url");
 
-	id.len -= strlen("/paste");
-	/* the whole address line, or only what is behind the '?' */
-	if (memchr(url.data, '?', url.len))
-		(void)span_cut(&query, '?');
-	signin_finish(q->k, id, span_trim(query), q->reply);
+	signin_finish(q->owner, q->rest, span_trim(url), q->reply);
 }
 
-static void auth_callback(const struct request *q)
+static void auth_callback(const struct admin_request *q)
 {
-	signin_finish(q->k, SPAN_NONE, json_get_text(q->body, "query"),
+	signin_finish(q->owner, SPAN_NONE, json_get_text(q->body, "query"),
 		      q->reply);
 }
 
-/* ---- dispatch ---- */
-
-struct row {
-	const char *method, *path; /* '*' stands for anything, not empty */
-	void (*run)(const struct request *q);
-	bool changes;
+static const struct admin_row rows[] = {
+	{ "GET", "/v1/accounts", accounts_list },
+	{ "POST", "/v1/accounts/*/auth", auth_begin },
+	{ "GET", "/v1/accounts/*", account_show },
+	{ "GET", "/v1/logins", logins_list },
+	{ "POST", "/v1/logins", logins_add },
+	{ "DELETE", "/v1/logins/*", logins_remove },
+	{ "POST", "/v1/auth/callback", auth_callback },
+	{ "POST", "/v1/auth/*/paste", auth_paste },
+	{ "GET", "/v1/auth/*", auth_show },
 };
 
-static const struct row rows[] = {
-	{ "GET", "/v1/accounts", accounts_list, false },
-	{ "POST", "/v1/accounts/*/auth", auth_begin, true },
-	{ "GET", "/v1/accounts/*", account_show, false },
-	{ "GET", "/v1/logins", logins_list, false },
-	{ "POST", "/v1/logins", logins_add, true },
-	{ "DELETE", "/v1/logins/*", logins_remove, true },
-	{ "POST", "/v1/auth/callback", auth_callback, true },
-	{ "POST", "/v1/auth/*/paste", auth_paste, true },
-	{ "GET", "/v1/auth/*", auth_show, false },
-};
-
-/* *rest is what the '*' and all behind it stands for. */
-static bool path_matches(const char *pattern, struct span path,
-			 struct span *rest)
+void keeper_admin(struct keeper *k, struct channel *ch, const struct frame *f)
 {
-	const char *star = strchr(pattern, '*');
-	size_t head = star ? (size_t)(star - pattern) : strlen(pattern);
-	size_t tail = star ? strlen(star + 1) : 0;
-
-	*rest = SPAN_NONE;
-	if (!star)
-		return span_is(path, pattern);
-	if (path.len <= head + tail || memcmp(path.data, pattern, head) ||
-	    memcmp(path.data + path.len - tail, star + 1, tail))
-		return false;
-	*rest = span_skip(path, head);
-	return true;
-}
-
-static const struct row *find_row(struct span method, struct span path,
-				  struct span *rest)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (span_is(method, rows[i].method) &&
-		    path_matches(rows[i].path, path, rest))
-			return &rows[i];
-	return NULL;
-}
-
-void admin_request(struct keeper *k, struct channel *ch, const struct frame *f)
-{
-	static const struct json_limits limits = { BODY_MAX, 8 };
-	struct span target = frame_text(f, FIELD_PATH), rest, raw;
-	struct request q = { .k = k };
-	struct json *body = NULL;
-	struct buf path = BUF_INIT;
-	const struct row *row;
-
-	q.reply = reply_new(k, ch, f->id);
-	raw = span_cut(&target, '?');
-	q.query = target;
-	row = percent_decode(&path, raw) ?
-		      find_row(frame_text(f, FIELD_METHOD), buf_span(&path),
-			       &rest) :
-		      NULL;
-	if (frame_text(f, FIELD_BODY).len)
-		body = json_parse(frame_text(f, FIELD_BODY), &limits);
-	if (!row) {
-		admin_error(q.reply, 404, "no such request", NULL);
-	} else if (row->changes && !body) {
-		if (!strcmp(row->method, "POST")) {
-			admin_error(q.reply, 400, "expected a JSON body", NULL);
-			goto out;
-		}
-		q.rest = rest;
-		row->run(&q);
-	} else {
-		q.rest = rest;
-		q.body = body;
-		row->run(&q);
-	}
-out:
-	json_free(&body);
-	buf_clear(&path);
+	admin_dispatch(&k->replies, rows, ARRAY_SIZE(rows), k, ch, f);
 }

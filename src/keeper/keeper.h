@@ -13,10 +13,14 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "codec/frame.h"
+#include "codec/oauth_answer.h"
+#include "codec/oauth_error.h"
+#include "codec/oauth_request.h"
 #include "config/config.h"
 #include "net/channel.h"
 #include "net/fetch.h"
 #include "net/tls.h"
+#include "role/admin.h"
 #include "role/role.h"
 #include "store/vault.h"
 
@@ -92,6 +96,7 @@ struct account {
 	bool ambiguous;
 
 	struct fetch *refresh;    /* single flight */
+	bool discovering;         /* the endpoints come first */
 	struct timer *timer;      /* the next refresh or retry */
 	unsigned failures;        /* in a row */
 	struct waiters waiters;
@@ -118,55 +123,57 @@ void grant_drop_channel(struct keeper *k, const struct channel *ch);
 void refresh_start(struct account *a);
 /* Sets the timer for what comes next. */
 void refresh_schedule(struct account *a);
-/* Takes a token answer's content over and stores it; false: not on disk yet.
- * Used by sign-in, too. */
-struct token_answer {
-	struct secret access_token, refresh_token;
-	int64_t expires_in_s;
-};
-bool refresh_take(struct account *a, struct token_answer *t, bool signed_in);
+/*
+ * Takes tokens over. A new refresh token is put on disk before the access
+ * token may be used; false: it is not there yet (tried again by itself).
+ */
+bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in);
 void refresh_cancel(struct account *a);
 
 /* ---- token_request.c: what every request to a provider shares ---- */
-struct token_error {
-	struct state_change change;  /* borrowed from the tables or detail */
-	bool transient;
-	bool pending, slow_down;     /* device flow */
-	int64_t retry_after_s;       /* -1: not told */
-	bool sent;                   /* no answer, but it may have arrived */
-	struct buf detail;           /* the provider's words, for people */
+struct token_refusal {
+	struct oauth_verdict verdict;
+	struct oauth_error error; /* the provider's words */
+	char *step;               /* the verdict's, filled in */
+	int64_t retry_after_s;    /* -1: not told */
+	bool lost;                /* sent, but no answer came */
 };
-/* The client secret of an account, "" for a public client. */
-struct span client_secret(const struct account *a);
+void token_refusal_clear(struct token_refusal *r);
+struct state_change token_refusal_change(const struct token_refusal *r);
+
+extern const struct oauth_limits token_limits;
+
+/* How the account's client shows who it is; borrowed from the blobs. */
+struct client {
+	struct oauth_client oauth;
+	struct secret secret;
+};
+void client_init(struct client *c, const struct account *a);
+void client_clear(struct client *c);
+/* Fresh strings. */
 char *redirect_uri(const struct account *a);
-/* Scopes of all services, space separated. Fresh string. */
 char *requested_scopes(const struct account *a);
 /* POSTs form (a BUF_SECRET buffer, cleared) to the token or device URL. */
-struct fetch *token_post(struct account *a, const char *url, struct buf *form,
-			 fetch_fn *fn, void *arg);
-/* True: *t is filled. False: *e is. */
-bool token_answer_parse(const struct fetch_response *r, struct token_answer *t,
-			struct token_error *e);
-void token_answer_clear(struct token_answer *t);
-void token_error_clear(struct token_error *e);
+struct fetch *token_post(struct account *a, const struct client *c,
+			 const char *url, struct buf *form, fetch_fn *fn,
+			 void *arg);
+/* What became of a request that is no success; answer is the parser's. */
+void token_refused(const struct account *a, const struct fetch_response *r,
+		   enum oauth_answer answer, const struct oauth_error *error,
+		   struct token_refusal *out);
 
 /* ---- discover.c: endpoints from the issuer (RFC 8414) ---- */
-struct endpoints {
-	char *issuer;
-	char *authorize_url, *token_url, *device_url;
-	UT_hash_handle hh;
-};
+struct endpoints;
 typedef void discover_fn(void *arg, const char *error);
 /*
- * Calls back at once when the provider's URLs are configured or known, else
- * when they are; error is NULL when they are there.
+ * Calls back, maybe at once, when the provider's URLs are known; error is
+ * NULL then.
  */
 void discover(struct account *a, discover_fn *fn, void *arg);
 void discover_forget(struct keeper *k, const void *arg);
 /* Fresh strings, {tenant} filled in; NULL when the provider has none. */
-char *account_token_url(const struct account *a);
-char *account_authorize_url(const struct account *a);
-char *account_device_url(const struct account *a);
+enum endpoint_kind { ENDPOINT_AUTHORIZE, ENDPOINT_TOKEN, ENDPOINT_DEVICE };
+char *account_endpoint(const struct account *a, enum endpoint_kind kind);
 void discover_free(struct keeper *k);
 
 /* ---- login.c: local names and passwords ---- */
@@ -216,10 +223,8 @@ void tickets_free(struct keeper *k);
 
 /* ---- signin.c: authorisation by a human ---- */
 struct signin;
-struct json;
 enum signin_method { SIGNIN_BROWSER, SIGNIN_PASTE, SIGNIN_DEVICE };
 /* reply is called once, when there is an URL or code to show, or a failure. */
-struct admin_reply;
 void signin_start(struct account *a, enum signin_method method,
 		  struct admin_reply *reply);
 void signin_show(struct keeper *k, struct span id, struct admin_reply *reply);
@@ -230,19 +235,7 @@ void signins_free(struct keeper *k);
 void signin_account_gone(struct keeper *k, const struct account *a);
 
 /* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */
-struct admin_reply {
-	struct keeper *k;
-	struct channel *ch; /* NULL when it went away */
-	uint32_t id;
-	LIST_ENTRY(admin_reply) link;
-};
-LIST_HEAD(admin_replies, admin_reply);
-void admin_request(struct keeper *k, struct channel *ch, const struct frame *f);
-/* Both end the reply; j is freed. */
-void admin_json(struct admin_reply *r, struct json *j);
-void admin_error(struct admin_reply *r, int status, const char *error,
-		 const char *step);
-void admin_drop_channel(struct keeper *k, const struct channel *ch);
+void keeper_admin(struct keeper *k, struct channel *ch, const struct frame *f);
 
 struct keeper {
 	struct admin_replies replies;
@@ -260,7 +253,6 @@ struct keeper {
 	struct checks *checks;
 	struct ticket *tickets;
 	struct endpoints *discovered;
-	struct discovery *discoveries;
 	struct signin *signins;
 };
 

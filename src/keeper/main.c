@@ -24,7 +24,7 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		break;
 	case FRAME_ADMIN:
 		if (!strcmp(channel_name(ch), "desk"))
-			admin_request(k, ch, f);
+			keeper_admin(k, ch, f);
 		break;
 	default:
 		break;
@@ -37,7 +37,7 @@ static void on_lost(void *owner, struct channel *ch)
 
 	login_drop_channel(k, ch);
 	grant_drop_channel(k, ch);
-	admin_drop_channel(k, ch);
+	admin_drop_channel(&k->replies, ch);
 }
 
 static void on_up(void *owner, struct channel *ch)
@@ -78,7 +78,6 @@ static void stop(void *owner)
 {
 	struct keeper *k = owner;
 	struct account *a, *next;
-	struct admin_reply *r;
 
 	workers_free(&k->hashers);
 	signins_free(k);
@@ -87,10 +86,7 @@ static void stop(void *owner)
 		account_free(a);
 	}
 	discover_free(k);
-	while ((r = LIST_FIRST(&k->replies))) {
-		LIST_REMOVE(r, link);
-		mem_free(r);
-	}
+	admin_free(&k->replies);
 	logins_free(k);
 	tickets_free(k);
 	fetcher_free(&k->fetcher);

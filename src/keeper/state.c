@@ -144,7 +144,7 @@ const struct service_state *state_blocks_grant(const struct account *a,
  * through the provider): it is tried on for the retry window, then a human
  * must look.
  */
-static void token_refused(struct account *a, enum service s,
+static void fresh_token_refused(struct account *a, enum service s,
 			  const struct state_change *c)
 {
 	struct service_state *st = &a->services[s];
@@ -174,7 +174,7 @@ void state_report(struct account *a, enum service s, enum report_class class,
 	struct state_change change = *c;
 
 	if (class == REPORT_TOKEN_REFUSED) {
-		token_refused(a, s, c);
+		fresh_token_refused(a, s, c);
 		return;
 	}
 	if (class == REPORT_WORKS) {

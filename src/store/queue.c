@@ -69,6 +69,9 @@ static void complete(struct queue_op *op)
 {
 	if (op->fn.done) {
 		switch (op->kind) {
+		case OP_CHANGE:
+			op->fn.changed(op->arg, op->result, op->n);
+			break;
 		case OP_LIST:
 			op->fn.list(op->arg, op->result, op->list, op->n_list);
 			break;
@@ -173,14 +176,14 @@ void queue_remove(struct queue_store *q, const char *id, queue_done_fn *done,
 	give_writer(q, op);
 }
 
-void queue_set_state(struct queue_store *q, const struct queue_select *which,
-		     enum queue_state state, queue_done_fn *done, void *arg)
+void queue_change(struct queue_store *q, const struct queue_select *which,
+		  enum queue_change what, queue_changed_fn *done, void *arg)
 {
 	struct queue_op *op =
-		new_op(q, OP_STATE, which->id, which->account, arg);
+		new_op(q, OP_CHANGE, which->id, which->account, arg);
 
-	op->state = (int)state;
-	op->fn.done = done;
+	op->state = (int)what;
+	op->fn.changed = done;
 	give_writer(q, op);
 }
 

@@ -19,7 +19,7 @@
 #define CHUNK_BITS 20
 #define CHUNK_ROWID(seq, n) (((int64_t)(seq) << CHUNK_BITS) | (int64_t)(n))
 
-enum op_kind { OP_ADD, OP_UPDATE, OP_REMOVE, OP_STATE, OP_LIST, OP_CHUNK, OP_COUNT };
+enum op_kind { OP_ADD, OP_UPDATE, OP_REMOVE, OP_CHANGE, OP_LIST, OP_CHUNK, OP_COUNT };
 
 struct queue_op {
 	STAILQ_ENTRY(queue_op) link;
@@ -29,9 +29,11 @@ struct queue_op {
 	int fd;                  /* ADD: our duplicate */
 	struct queue_limits limits;
 	char *id, *account;      /* the others */
-	int state;
+	int state;               /* LIST; enum queue_change of a CHANGE */
 	int64_t after_seq;
-	size_t n;                /* limit of a list, number of a chunk */
+	/* limit of a list, number of a chunk, messages changed */
+	size_t n;
+	uint64_t removed, removed_bytes;
 
 	enum store_result result;
 	struct queue_message **list;
@@ -42,6 +44,7 @@ struct queue_op {
 	/* the asker; all NULL when it went away */
 	union {
 		queue_done_fn *done;
+		queue_changed_fn *changed;
 		queue_list_fn *list;
 		queue_chunk_fn *chunk;
 		queue_count_fn *count;
@@ -55,8 +58,8 @@ struct queue_writer {
 	struct db db;
 	char *dir;
 	uint64_t messages, bytes; /* totals, for the limits */
-	sqlite3_stmt *add, *add_body, *update, *find, *remove, *remove_body,
-		*state;
+	sqlite3_stmt *add, *add_body, *update,
+		*sum, *delete, *delete_bodies, *changes[QUEUE_CHANGE_COUNT];
 };
 
 #define LIST_WAYS 5

@@ -10,6 +10,15 @@ const char *queue_state_name(enum queue_state s)
 	return names[s];
 }
 
+const char *queue_change_name(enum queue_change c)
+{
+	static const char *const names[] = { "retry", "hold", "release",
+					     "delete" };
+
+	_Static_assert(ARRAY_SIZE(names) == QUEUE_CHANGE_COUNT, "a name each");
+	return names[c];
+}
+
 struct queue_message *queue_message_new(void)
 {
 	struct queue_message *m = MEM_NEW(struct queue_message);

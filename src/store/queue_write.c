@@ -25,6 +25,12 @@ static const char schema[] =
 	"CREATE INDEX by_account ON messages (account, state, seq);"
 	"CREATE TABLE bodies (chunk INTEGER PRIMARY KEY, data BLOB NOT NULL)";
 
+/* ?1: an id or NULL, ?2: an account or NULL. */
+#define SELECTED "(?1 IS NULL OR id=?1) AND (?2 IS NULL OR account=?2)"
+
+_Static_assert(CHUNK_BITS == 20 && QUEUE_WAITING == 0 && QUEUE_HELD == 1,
+	       "the statements below have them as numbers");
+
 static bool read_totals(struct queue_writer *w)
 {
 	sqlite3_stmt *s = db_prepare(&w->db, "SELECT count(*), "
@@ -57,13 +63,21 @@ bool queue_writer_open(struct queue_writer *w, const char *dir, struct buf *why)
 	w->update = db_prepare(
 		d, "UPDATE messages SET recipients=?2, state=?3, next_s=?4, "
 		   "attempts=?5, last_reply=?6, cause=?7 WHERE id=?1");
-	w->find = db_prepare(d, "SELECT seq, size FROM messages WHERE id=?1");
-	w->remove = db_prepare(d, "DELETE FROM messages WHERE seq=?1");
-	w->remove_body = db_prepare(
-		d, "DELETE FROM bodies WHERE chunk>=?1 AND chunk<?2");
-	w->state = db_prepare(d, "UPDATE messages SET state=?3, next_s=0 WHERE "
-				 "(?1 IS NULL OR id=?1) AND "
-				 "(?2 IS NULL OR account=?2)");
+	w->sum = db_prepare(d, "SELECT count(*), ifnull(sum(size),0) FROM "
+			       "messages WHERE " SELECTED);
+	w->delete_bodies = db_prepare(
+		d, "DELETE FROM bodies WHERE chunk IN (SELECT b.chunk FROM "
+		   "messages m JOIN bodies b ON b.chunk>=(m.seq<<20) AND "
+		   "b.chunk<((m.seq+1)<<20) WHERE " SELECTED ")");
+	w->changes[QUEUE_RETRY] = db_prepare(
+		d, "UPDATE messages SET next_s=0 WHERE state=0 AND " SELECTED);
+	w->changes[QUEUE_HOLD] = db_prepare(
+		d, "UPDATE messages SET state=1 WHERE " SELECTED);
+	w->changes[QUEUE_RELEASE] = db_prepare(
+		d, "UPDATE messages SET state=0, next_s=0 WHERE state=1 AND "
+		SELECTED);
+	w->changes[QUEUE_DELETE] =
+		db_prepare(d, "DELETE FROM messages WHERE " SELECTED);
 	if (read_totals(w))
 		return true;
 	buf_printf(why, "cannot read the queue in %s", dir);
@@ -192,39 +206,44 @@ static enum store_result run_update(struct queue_writer *w,
 	return r;
 }
 
-static enum store_result run_remove(struct queue_writer *w,
-				    struct queue_op *op)
+static void bind_selection(sqlite3_stmt *s, const struct queue_op *op)
 {
-	enum store_result r;
-	int64_t seq;
-
-	db_bind_str(w->find, 1, op->id);
-	if (!db_row(&w->db, w->find, &r))
-		return r == STORE_OK ? STORE_MISSING : r;
-	seq = sqlite3_column_int64(w->find, 0);
-	op->n = (size_t)sqlite3_column_int64(w->find, 1);
-	sqlite3_reset(w->find);
-	sqlite3_bind_int64(w->remove, 1, seq);
-	r = db_run(&w->db, w->remove);
-	if (r != STORE_OK)
-		return r;
-	sqlite3_bind_int64(w->remove_body, 1, CHUNK_ROWID(seq, 0));
-	sqlite3_bind_int64(w->remove_body, 2, CHUNK_ROWID(seq + 1, 0));
-	return db_run(&w->db, w->remove_body);
+	db_bind_str(s, 1, op->id);
+	db_bind_str(s, 2, op->account);
 }
 
-static enum store_result run_state(struct queue_writer *w,
-				   const struct queue_op *op)
+static enum store_result sum_selected(struct queue_writer *w,
+				      struct queue_op *op)
 {
 	enum store_result r;
 
-	db_bind_str(w->state, 1, op->id);
-	db_bind_str(w->state, 2, op->account);
-	sqlite3_bind_int(w->state, 3, op->state);
-	r = db_run(&w->db, w->state);
-	if (r == STORE_OK && op->id && sqlite3_changes(w->db.handle) == 0)
-		return STORE_MISSING;
+	bind_selection(w->sum, op);
+	if (db_row(&w->db, w->sum, &r)) {
+		op->removed = (uint64_t)sqlite3_column_int64(w->sum, 0);
+		op->removed_bytes = (uint64_t)sqlite3_column_int64(w->sum, 1);
+		sqlite3_reset(w->sum);
+	}
 	return r;
+}
+
+static enum store_result run_change(struct queue_writer *w, struct queue_op *op,
+				    enum queue_change what)
+{
+	enum store_result r = STORE_OK;
+
+	if (what == QUEUE_DELETE) {
+		r = sum_selected(w, op);
+		if (r == STORE_OK) {
+			bind_selection(w->delete_bodies, op);
+			r = db_run(&w->db, w->delete_bodies);
+		}
+	}
+	if (r != STORE_OK)
+		return r;
+	bind_selection(w->changes[what], op);
+	r = db_run(&w->db, w->changes[what]);
+	op->n = (size_t)sqlite3_changes(w->db.handle);
+	return r == STORE_OK && op->id && op->n == 0 ? STORE_MISSING : r;
 }
 
 static enum store_result run_one(struct queue_writer *w, struct queue_op *op)
@@ -235,9 +254,9 @@ static enum store_result run_one(struct queue_writer *w, struct queue_op *op)
 	case OP_UPDATE:
 		return run_update(w, op->m);
 	case OP_REMOVE:
-		return run_remove(w, op);
+		return run_change(w, op, QUEUE_DELETE);
 	default:
-		return run_state(w, op);
+		return run_change(w, op, (enum queue_change)op->state);
 	}
 }
 
@@ -248,9 +267,9 @@ static void count(struct queue_writer *w, const struct queue_op *op)
 	if (op->kind == OP_ADD) {
 		w->messages++;
 		w->bytes += op->m->size;
-	} else if (op->kind == OP_REMOVE) {
-		w->messages--;
-		w->bytes -= op->n;
+	} else {
+		w->messages -= op->removed;
+		w->bytes -= op->removed_bytes;
 	}
 }
 

@@ -86,13 +86,23 @@ void queue_update(struct queue_store *q, const struct queue_message *m,
 /* Gone: delivered, bounced or deleted. */
 void queue_remove(struct queue_store *q, const char *id, queue_done_fn *done,
 		  void *arg);
-/* state of one message (id), of an account's (account), or of all. */
+/* What an operator does to one message (id), to an account's, or to all. */
 struct queue_select {
 	const char *id;      /* or NULL */
 	const char *account; /* or NULL */
 };
-void queue_set_state(struct queue_store *q, const struct queue_select *which,
-		     enum queue_state state, queue_done_fn *done, void *arg);
+enum queue_change {
+	QUEUE_RETRY,   /* waiting ones: no attempt too early any more */
+	QUEUE_HOLD,
+	QUEUE_RELEASE, /* held ones: waiting, at once */
+	QUEUE_DELETE,
+	QUEUE_CHANGE_COUNT
+};
+const char *queue_change_name(enum queue_change c); /* "retry" */
+/* count: how many messages it was done to; none for an id: STORE_MISSING. */
+typedef void queue_changed_fn(void *arg, enum store_result r, size_t count);
+void queue_change(struct queue_store *q, const struct queue_select *which,
+		  enum queue_change what, queue_changed_fn *done, void *arg);
 
 /*
  * Messages in order of seq, after after_seq, at most limit; with their

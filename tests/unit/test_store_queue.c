@@ -61,6 +61,7 @@ struct waiter {
 	unsigned done;
 	enum store_result last;
 	unsigned failed;
+	size_t count;
 	struct buf text;
 };
 
@@ -242,11 +243,62 @@ static void test_limits(void)
 	end();
 }
 
-static void test_update_remove_hold(void)
+static void on_changed(void *arg, enum store_result r, size_t count)
+{
+	struct waiter *w = arg;
+
+	on_done(w, r);
+	w->count = count;
+}
+
+static size_t changed(const char *id, const char *account,
+		      enum queue_change what)
+{
+	struct queue_select which = { id, account };
+	struct waiter w = { 0 };
+
+	queue_change(store, &which, what, on_changed, &w);
+	wait_for(&w, 1);
+	CHECK_INT(w.last, id && w.count == 0 ? STORE_MISSING : STORE_OK);
+	return w.count;
+}
+
+static void test_changes(void)
+{
+	struct queue_query held = { .state = QUEUE_HELD, .limit = 9 };
+	struct queue_query all = { .state = -1, .limit = 9 };
+	struct queue_limits two = { .max_messages = 2 };
+	struct waiter w = { 0 };
+	char id[17];
+
+	begin();
+	add_message("a@x", 600000, &unlimited, &w, id);
+	add_message("b@x", 10, &unlimited, &w, NULL);
+	wait_for(&w, 2);
+	CHECK_INT(changed(id, NULL, QUEUE_HOLD), 1);
+	CHECK_INT(changed(id, NULL, QUEUE_RETRY), 0);
+	list_is(&held, "1:a@x:2:b@example.test:0 ");
+	CHECK_INT(changed(NULL, "b@x", QUEUE_RELEASE), 0);
+	CHECK_INT(changed(NULL, "a@x", QUEUE_RELEASE), 1);
+	list_is(&held, "");
+	CHECK_INT(changed(NULL, NULL, QUEUE_HOLD), 2);
+	CHECK_INT(changed("none", NULL, QUEUE_DELETE), 0);
+	CHECK_INT(changed(NULL, "a@x", QUEUE_DELETE), 1);
+	list_is(&all, "2:b@x:2:b@example.test:0 ");
+	/* the totals followed: there is a place again */
+	add_message("a@x", 10, &two, &w, NULL);
+	add_message("a@x", 10, &two, &w, NULL);
+	wait_for(&w, 4);
+	CHECK_INT(w.last, STORE_FULL);
+	CHECK_INT(w.failed, 1);
+	CHECK_INT(changed(NULL, NULL, QUEUE_DELETE), 2);
+	list_is(&all, "");
+	end();
+}
+
+static void test_update_remove(void)
 {
 	struct queue_query all = { .state = -1, .limit = 9 };
-	struct queue_query held = { .state = QUEUE_HELD, .limit = 9 };
-	struct queue_select mine = { .account = "a@x" };
 	struct queue_message *m;
 	struct waiter w = { 0 };
 	char id[17];
@@ -262,16 +314,13 @@ static void test_update_remove_hold(void)
 	queue_update(store, m, on_done, &w);
 	wait_for(&w, 3);
 	list_is(&all, "1:a@x:1:only@x:4 2:b@x:2:b@example.test:0 ");
-	queue_set_state(store, &mine, QUEUE_HELD, on_done, &w);
-	wait_for(&w, 4);
-	list_is(&held, "1:a@x:1:only@x:4 ");
 	queue_remove(store, id, on_done, &w);
-	wait_for(&w, 5);
+	wait_for(&w, 4);
 	CHECK_INT(w.failed, 0);
-	list_is(&held, "");
+	list_is(&all, "2:b@x:2:b@example.test:0 ");
 	queue_remove(store, id, on_done, &w);
 	queue_update(store, m, on_done, &w);
-	wait_for(&w, 7);
+	wait_for(&w, 6);
 	CHECK_INT(w.failed, 2);
 	CHECK_INT(w.last, STORE_MISSING);
 	queue_message_free(&m);
@@ -334,7 +383,7 @@ static void test_forget(void)
 UNIT_MAIN("queue", { "order and pages", test_order_and_pages },
 	  { "bodies", test_bodies }, { "survives close", test_survives_close },
 	  { "limits", test_limits },
-	  { "update, remove, hold", test_update_remove_hold },
+	  { "update and remove", test_update_remove },
 	  { "counts", test_counts },
 	  { "second daemon refused", test_second_daemon_refused },
 	  { "forget", test_forget })

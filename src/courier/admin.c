@@ -1,0 +1,376 @@
+/*
+ * The queue as operators see it.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/base64.h"
+#include "courier/courier.h"
+
+#define LIST_DEFAULT 100
+#define LIST_MOST 1000
+
+/* ---- one message ---- */
+
+/* Why it waits, in one sentence. */
+static char *why(struct courier *c, const struct queue_message *m)
+{
+	struct outlet *o = outlet_find(c, span_str(m->account));
+	int64_t wait = m->next_s - clock_wall_s();
+
+	if (m->state == QUEUE_HELD)
+		return mem_strdup("it is held by an operator until "
+				  "mailbearerctl queue release");
+	if (o && o->replaying && !strcmp(o->replaying->message->id, m->id))
+		return mem_strdup("it is being sent now");
+	if (!o || !o->known)
+		return mem_printf("the account %s is not configured any more",
+				  m->account);
+	if (o->state != ACCOUNT_CONNECTED)
+		return mem_printf("the account is %s%s%s%s%s",
+				  account_state_name(o->state),
+				  o->text && *o->text ? ": " : "",
+				  o->text ? o->text : "",
+				  o->step && *o->step ? "; " : "",
+				  o->step ? o->step : "");
+	if (wait > 0)
+		return mem_printf("the provider deferred it (%s); next try in "
+				  "%lld s",
+				  m->last_reply ? m->last_reply : "no reason",
+				  (long long)wait);
+	return mem_strdup("it is behind other mail of the account");
+}
+
+static void put_if(struct json *j, const char *key, const char *value)
+{
+	if (value && *value)
+		json_put_str(j, key, value);
+}
+
+static struct json *message_json(struct courier *c,
+				 const struct queue_message *m)
+{
+	struct json *j = json_new_object(), *recipients = json_new_array();
+	char *reason = why(c, m);
+
+	json_put_str(j, "id", m->id);
+	json_put_int(j, "seq", m->seq);
+	json_put_str(j, "account", m->account);
+	put_if(j, "login", m->login);
+	put_if(j, "session", m->session);
+	put_if(j, "address", m->address);
+	json_put_str(j, "reverse_path", m->reverse_path);
+	for (size_t i = 0; i < m->n_recipients; i++)
+		json_add_str(recipients, m->recipients[i]);
+	json_put(j, "recipients", recipients);
+	json_put_int(j, "size", (int64_t)m->size);
+	json_put_str(j, "state", queue_state_name(m->state));
+	json_put_int(j, "created", m->created_s);
+	if (m->next_s)
+		json_put_int(j, "next", m->next_s);
+	json_put_int(j, "attempts", m->attempts);
+	put_if(j, "last_reply", m->last_reply);
+	put_if(j, "cause", m->cause);
+	json_put_str(j, "why", reason);
+	mem_free(reason);
+	return j;
+}
+
+/* ---- questions to the store ---- */
+
+/* One request that waits for the store. */
+struct asked {
+	struct courier *courier;
+	struct admin_reply *reply;
+	size_t limit;
+	char *account;
+	bool run_after; /* retry, release: try at once */
+};
+
+static struct asked *asked_new(const struct admin_request *q)
+{
+	struct asked *a = MEM_NEW(struct asked);
+
+	a->courier = q->owner;
+	a->reply = q->reply;
+	return a;
+}
+
+static void asked_free(struct asked *a)
+{
+	mem_free(a->account);
+	mem_free(a);
+}
+
+static bool failed(struct asked *a, enum store_result r)
+{
+	if (r == STORE_OK)
+		return false;
+	if (r == STORE_MISSING)
+		admin_error(a->reply, 404, "no such message",
+			    "mailbearerctl queue list shows those there are");
+	else
+		admin_error(a->reply, 503, "the store refused",
+			    "see the log of this machine");
+	asked_free(a);
+	return true;
+}
+
+static void on_list(void *arg, enum store_result r,
+		    struct queue_message *const *list, size_t n)
+{
+	struct asked *a = arg;
+	struct json *j, *messages;
+
+	if (failed(a, r))
+		return;
+	j = json_new_object();
+	messages = json_new_array();
+	for (size_t i = 0; i < n; i++)
+		json_add(messages, message_json(a->courier, list[i]));
+	json_put(j, "messages", messages);
+	if (n == a->limit && n > 0)
+		json_put_int(j, "next", list[n - 1]->seq);
+	admin_json(a->reply, j);
+	asked_free(a);
+}
+
+static uint64_t number(const struct admin_request *q, const char *name,
+		       uint64_t fallback)
+{
+	struct buf text = BUF_INIT;
+	uint64_t n = fallback;
+
+	admin_parameter(q, name, &text);
+	if (!span_to_u64(buf_span(&text), INT64_MAX, &n))
+		n = fallback;
+	buf_clear(&text);
+	return n;
+}
+
+static int state_number(struct span name)
+{
+	for (unsigned s = 0; s < QUEUE_STATE_COUNT; s++)
+		if (span_is(name, queue_state_name((enum queue_state)s)))
+			return (int)s;
+	return -1;
+}
+
+static void list(const struct admin_request *q)
+{
+	struct courier *c = q->owner;
+	struct asked *a = asked_new(q);
+	struct buf account = BUF_INIT, state = BUF_INIT;
+	struct queue_query query = {
+		.after_seq = (int64_t)number(q, "after", 0),
+		.limit = number(q, "limit", LIST_DEFAULT),
+	};
+
+	admin_parameter(q, "account", &account);
+	admin_parameter(q, "state", &state);
+	query.state = state_number(buf_span(&state));
+	if (buf_len(&account))
+		query.account = buf_cstr(&account);
+	if (query.limit == 0 || query.limit > LIST_MOST)
+		query.limit = LIST_MOST;
+	a->limit = query.limit;
+	queue_list(c->store, &query, on_list, a);
+	buf_clear(&account);
+	buf_clear(&state);
+}
+
+static void on_one(void *arg, enum store_result r,
+		   struct queue_message *const *found, size_t n)
+{
+	struct asked *a = arg;
+
+	if (failed(a, r == STORE_OK && n == 0 ? STORE_MISSING : r))
+		return;
+	admin_json(a->reply, message_json(a->courier, found[0]));
+	asked_free(a);
+}
+
+static void show(const struct admin_request *q)
+{
+	struct courier *c = q->owner;
+	char *id = span_dup(q->rest);
+	struct queue_query query = { .id = id, .state = -1, .limit = 1 };
+
+	queue_list(c->store, &query, on_one, asked_new(q));
+	mem_free(id);
+}
+
+static void on_chunk(void *arg, enum store_result r, struct span data)
+{
+	struct asked *a = arg;
+	struct buf text = BUF_INIT;
+	struct json *j;
+
+	if (failed(a, r))
+		return;
+	j = json_new_object();
+	base64_encode(&text, data);
+	json_put_text(j, "data", buf_span(&text));
+	buf_clear(&text);
+	admin_json(a->reply, j);
+	asked_free(a);
+}
+
+static void chunk(const struct admin_request *q)
+{
+	struct courier *c = q->owner;
+	struct span rest = q->rest, id = span_cut(&rest, '/');
+	uint64_t n;
+	char *c_id;
+
+	if (!span_starts_nocase(rest, SPAN("chunk/")) ||
+	    !span_to_u64(span_skip(rest, 6), 1u << 20, &n)) {
+		admin_error(q->reply, 404, "no such request", NULL);
+		return;
+	}
+	c_id = span_dup(id);
+	queue_read_chunk(c->store, c_id, n, on_chunk, asked_new(q));
+	mem_free(c_id);
+}
+
+static void show_or_chunk(const struct admin_request *q)
+{
+	if (memchr(q->rest.data, '/', q->rest.len))
+		chunk(q);
+	else
+		show(q);
+}
+
+static void on_counts(void *arg, enum store_result r,
+		      const struct queue_count *counts, size_t n)
+{
+	struct asked *a = arg;
+	struct json *j, *accounts;
+
+	if (failed(a, r))
+		return;
+	j = json_new_object();
+	accounts = json_new_array();
+	for (size_t i = 0; i < n; i++) {
+		struct outlet *o = outlet_find(a->courier,
+					       span_str(counts[i].account));
+		struct json *one = json_new_object();
+
+		json_put_str(one, "account", counts[i].account);
+		json_put_int(one, "messages", (int64_t)counts[i].messages);
+		json_put_int(one, "bytes", (int64_t)counts[i].bytes);
+		json_put_int(one, "held", (int64_t)counts[i].held);
+		json_put_int(one, "oldest", counts[i].oldest_s);
+		json_put_int(one, "connections", o ? o->n_wires : 0);
+		json_add(accounts, one);
+	}
+	json_put(j, "accounts", accounts);
+	admin_json(a->reply, j);
+	asked_free(a);
+}
+
+static void counts_of_all(const struct admin_request *q)
+{
+	struct courier *c = q->owner;
+
+	queue_counts(c->store, on_counts, asked_new(q));
+}
+
+/* ---- changes ---- */
+
+static void try_now(struct asked *a)
+{
+	struct outlet *o = a->account ? outlet_find(a->courier,
+						    span_str(a->account)) :
+					NULL;
+
+	if (o) {
+		outlet_retry_now(o);
+		return;
+	}
+	for (o = a->account ? NULL : a->courier->outlets; o; o = o->hh.next)
+		outlet_retry_now(o);
+}
+
+static void on_changed(void *arg, enum store_result r, size_t count)
+{
+	struct asked *a = arg;
+	struct json *j;
+
+	if (failed(a, r))
+		return;
+	if (a->run_after)
+		try_now(a);
+	j = json_new_object();
+	json_put_int(j, "count", (int64_t)count);
+	admin_json(a->reply, j);
+	asked_free(a);
+}
+
+/* Which messages a change is about; false: the request does not say. */
+static bool selection(const struct admin_request *q, char **id, char **account)
+{
+	struct span text = json_get_text(q->body, "id");
+
+	*id = text.len ? span_dup(text) : NULL;
+	text = json_get_text(q->body, "account");
+	*account = text.len ? span_dup(text) : NULL;
+	if (*id || *account || json_get_bool(q->body, "all", false))
+		return true;
+	admin_error(q->reply, 400, "expected id, account or all", NULL);
+	return false;
+}
+
+static void change(const struct admin_request *q, enum queue_change what,
+		   bool run_after)
+{
+	struct courier *c = q->owner;
+	char *id, *account;
+	struct asked *a;
+
+	if (!selection(q, &id, &account))
+		return;
+	a = asked_new(q);
+	a->account = mem_strdup(account);
+	a->run_after = run_after;
+	queue_change(c->store, &(struct queue_select){ id, account }, what,
+		     on_changed, a);
+	log_event(LOG_ADMIN_REQUEST, LOG_TEXT("request", queue_change_name(what)),
+		  LOG_TEXT("message", id), LOG_TEXT("account", account));
+	mem_free(id);
+	mem_free(account);
+}
+
+static void retry(const struct admin_request *q)
+{
+	change(q, QUEUE_RETRY, true);
+}
+
+static void hold(const struct admin_request *q)
+{
+	change(q, QUEUE_HOLD, false);
+}
+
+static void release(const struct admin_request *q)
+{
+	change(q, QUEUE_RELEASE, true);
+}
+
+static void delete(const struct admin_request *q)
+{
+	change(q, QUEUE_DELETE, false);
+}
+
+static const struct admin_row rows[] = {
+	{ "GET", "/v1/queue", list },
+	{ "GET", "/v1/queue/counts", counts_of_all },
+	{ "GET", "/v1/queue/*", show_or_chunk },
+	{ "POST", "/v1/queue/retry", retry },
+	{ "POST", "/v1/queue/hold", hold },
+	{ "POST", "/v1/queue/release", release },
+	{ "POST", "/v1/queue/delete", delete },
+};
+
+void courier_admin(struct courier *c, struct channel *ch, const struct frame *f)
+{
+	admin_dispatch(&c->replies, rows, ARRAY_SIZE(rows), c, ch, f);
+}

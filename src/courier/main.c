@@ -1,0 +1,154 @@
+#include <unistd.h>
+
+#include "base/log.h"
+#include "courier/courier.h"
+
+void courier_check_drained(struct courier *c)
+{
+	if (c->draining && c->n_deliveries == 0)
+		role_done(c->role);
+}
+
+static void on_frame(void *owner, struct channel *ch, const struct frame *f,
+		     const int *fds)
+{
+	struct courier *c = owner;
+	unsigned used = 0;
+
+	switch (f->type) {
+	case FRAME_SUBMIT:
+		if (f->fds == 1 && !c->draining) {
+			delivery_submit(c, ch, f, fds[0]);
+			used = 1;
+		}
+		break;
+	case FRAME_ACCOUNT:
+		if (!strcmp(channel_name(ch), "keeper"))
+			outlet_state(c, f);
+		break;
+	case FRAME_LOGIN_SEEN:
+		if (!strcmp(channel_name(ch), "keeper"))
+			outlet_login_seen(c, f);
+		break;
+	case FRAME_ADMIN:
+		if (!strcmp(channel_name(ch), "desk"))
+			courier_admin(c, ch, f);
+		break;
+	default:
+		break;
+	}
+	for (; used < f->fds; used++)
+		close(fds[used]);
+}
+
+static void on_lost(void *owner, struct channel *ch)
+{
+	struct courier *c = owner;
+
+	delivery_drop_channel(c, ch);
+	admin_drop_channel(&c->replies, ch);
+}
+
+static void free_deliveries(struct courier *c)
+{
+	struct outlet *o;
+	struct delivery *d;
+
+	while ((d = TAILQ_FIRST(&c->others)))
+		delivery_free(d);
+	for (o = c->outlets; o; o = o->hh.next)
+		while ((d = TAILQ_FIRST(&o->waiting)))
+			delivery_free(d);
+}
+
+static void stop(void *owner)
+{
+	struct courier *c = owner;
+	struct outlet *o, *next;
+
+	c->draining = false; /* nobody is to be told any more */
+	if (c->store) {
+		free_deliveries(c);
+		settle_free_leavings(c);
+	}
+	HASH_ITER(hh, c->outlets, o, next)
+		outlet_free(o);
+	queue_store_close(&c->store);
+	admin_free(&c->replies);
+	resolver_free(&c->resolver);
+	config_free(&c->config);
+	mem_free(c);
+}
+
+static struct courier *courier_new(struct role *r)
+{
+	struct courier *c = MEM_NEW(struct courier);
+
+	c->role = r;
+	c->loop = role_loop(r);
+	c->resolver = resolver_new(c->loop);
+	TAILQ_INIT(&c->others);
+	LIST_INIT(&c->leavings);
+	LIST_INIT(&c->replies);
+	return c;
+}
+
+static bool apply(struct role *r, const struct config_blobs *blobs,
+		  const struct role_listener *listeners, size_t n,
+		  void **owner, struct buf *why)
+{
+	struct config_errors errors = { BUF_INIT, 0 };
+	struct config *config = config_parse(blobs, &errors);
+	struct courier *c = *owner ? *owner : courier_new(r);
+
+	(void)listeners; /* courier has none */
+	(void)n;
+	buf_add(why, buf_span(&errors.text));
+	buf_clear(&errors.text);
+	/* the queue opened first stays: its folder is fixed */
+	if (config && !c->store)
+		c->store = queue_store_open(c->loop, config->store_dir, why);
+	if (!config || !c->store) {
+		config_free(&config);
+		if (!*owner)
+			stop(c);
+		return false;
+	}
+	config_free(&c->config);
+	c->config = config;
+	*owner = c;
+	return true;
+}
+
+/*
+ * What a provider has in hand is finished; what still waits for a connection
+ * goes into the queue; replay goes on after the start.
+ */
+static void drain(void *owner)
+{
+	struct courier *c = owner;
+	struct outlet *o;
+	struct delivery *d;
+
+	c->draining = true;
+	for (o = c->outlets; o; o = o->hh.next) {
+		while ((d = TAILQ_FIRST(&o->waiting))) {
+			if (d->live)
+				delivery_to_queue(d, "stopping", NULL);
+			else
+				delivery_free(d);
+		}
+	}
+	courier_check_drained(c);
+}
+
+int main(void)
+{
+	static const char *const peers[] = { "relay", "keeper", "desk", NULL };
+	static const struct channel_ops channel_ops = { on_frame, on_lost,
+							NULL };
+	static const struct role_ops ops = { "courier", peers, &channel_ops,
+					     apply, drain, stop };
+
+	return role_main(&ops);
+}

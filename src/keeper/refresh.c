@@ -1,0 +1,285 @@
+/*
+ * Keeping tokens fresh. One refresh at a time per account; a rotated refresh
+ * token is on disk before its access token is used (DESIGN §1.3); a refusal
+ * that is not plainly the end of the grant costs nothing but time.
+ */
+#include <stdio.h>
+
+#include "keeper/keeper.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Some endpoints refuse tokens that are about to expire; ten minutes is what
+ * the strictest of them wants. Short-lived tokens: a quarter of their life. */
+#define MARGIN_MS (10 * 60 * MSEC_PER_SEC)
+/* Nobody asked for a day: keep only the refresh token alive. */
+#define IDLE_MS (24 * 60 * 60 * MSEC_PER_SEC)
+#define IDLE_REFRESH_S (7 * 24 * 60 * 60)
+#define RETRY_FIRST_MS MSEC_PER_SEC
+#define RETRY_LONGEST_MS (5 * 60 * MSEC_PER_SEC)
+/* A blocked account, and one that waits for an approval, is asked about this
+ * often. */
+#define BLOCKED_MS (60 * 60 * MSEC_PER_SEC)
+#define RETRY_AFTER_MAX_S 3600
+/* Start-up spreads the first refreshes over this. */
+#define START_SPREAD_MS (5 * MSEC_PER_SEC)
+#define SAVE_AGAIN_MS (5 * MSEC_PER_SEC)
+
+static void log_refresh(const struct account *a, const char *result,
+			const struct token_refusal *r)
+{
+	log_event(LOG_TOKEN_REFRESH, LOG_TEXT("account", a->config->address),
+		  LOG_TEXT("result", result),
+		  LOG_TEXT("cause", r ? r->verdict.cause : NULL),
+		  LOG_TEXT("text", r ? r->error.description : NULL),
+		  LOG_TEXT("trace", r ? r->error.trace_id : NULL),
+		  LOG_TEXT("correlation", r ? r->error.correlation_id : NULL));
+}
+
+/* Half of ms is random, so that accounts do not come in step. */
+static int64_t jitter(int64_t ms)
+{
+	return ms / 2 + random_below((uint32_t)(ms / 2 + 1));
+}
+
+static bool has_credentials(const struct account *a)
+{
+	return a->signed_in || a->config->flow == FLOW_CLIENT_CREDENTIALS;
+}
+
+static int64_t until_refresh(const struct account *a)
+{
+	int64_t now = clock_mono_ms(), left = a->expires_ms - now;
+	int64_t margin = a->lifetime_ms / 4 < MARGIN_MS ? a->lifetime_ms / 4 :
+							  MARGIN_MS;
+	int64_t idle_s = a->grant.used_s + IDLE_REFRESH_S - clock_wall_s();
+
+	if (!secret_is_set(&a->access_token))
+		return random_below(START_SPREAD_MS);
+	/* clients come back daily; a token for nobody is not fetched hourly */
+	if (now - a->asked_ms > IDLE_MS && a->asked_ms && idle_s > 0)
+		return idle_s * MSEC_PER_SEC;
+	left -= margin + random_below((uint32_t)(margin / 8 + 1));
+	return left > 0 ? left : 0;
+}
+
+void refresh_schedule(struct account *a)
+{
+	if (a->config->disabled || !has_credentials(a) || a->refresh ||
+	    state_blocks_grant(a, SERVICE_SMTP) ||
+	    state_blocks_grant(a, SERVICE_IMAP))
+		return;
+	/* a retry under way has its own time */
+	if (a->failures && timer_is_set(a->timer))
+		return;
+	timer_set(a->timer, until_refresh(a));
+}
+
+/* ---- taking tokens ---- */
+
+static void use_access_token(struct account *a)
+{
+	a->unsaved = false;
+	a->failures = 0;
+	a->ambiguous = false;
+	state_grant_works(a);
+	grant_answer_waiters(a);
+	refresh_schedule(a);
+}
+
+/*
+ * The store would not take the rotated token. Both stay in memory and nobody
+ * gets the access token: if this process died now, the token on disk would be
+ * the old one, and whoever used the new access token would have made sure
+ * that the provider knows it is dead.
+ */
+static bool save_grant(struct account *a)
+{
+	if (vault_grant_save(a->k->vault, a->config->address, &a->grant) ==
+	    STORE_OK)
+		return true;
+	a->unsaved = true;
+	timer_set(a->timer, SAVE_AGAIN_MS);
+	log_refresh(a, "not-saved", NULL);
+	return false;
+}
+
+bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in)
+{
+	int64_t now = clock_mono_ms();
+	bool rotated = secret_is_set(&t->refresh_token);
+
+	secret_move(&a->access_token, &t->access_token);
+	a->lifetime_ms = t->expires_in_s * MSEC_PER_SEC;
+	a->expires_ms = now + a->lifetime_ms;
+	a->generation++;
+	a->grant.used_s = clock_wall_s();
+	if (signed_in)
+		a->grant.signed_in_s = a->grant.used_s;
+	if (rotated) {
+		secret_move(&a->grant.refresh_token, &t->refresh_token);
+		a->grant.obtained_s = a->grant.used_s;
+		a->signed_in = true;
+		return save_grant(a);
+	}
+	/* not rotated: a lost "last used" costs an early refresh, no more */
+	if (a->signed_in)
+		MB_IGNORE(vault_grant_touch(a->k->vault, a->config->address,
+					    a->grant.used_s));
+	return true;
+}
+
+/* ---- refusals ---- */
+
+static int64_t retry_ms(const struct account *a, const struct token_refusal *r)
+{
+	int64_t ms = RETRY_FIRST_MS, told = r->retry_after_s;
+
+	for (unsigned i = 1; i < a->failures && ms < RETRY_LONGEST_MS; i++)
+		ms *= 2;
+	if (ms > RETRY_LONGEST_MS)
+		ms = RETRY_LONGEST_MS;
+	ms = jitter(ms);
+	if (told > RETRY_AFTER_MAX_S)
+		told = RETRY_AFTER_MAX_S;
+	if (told < (int64_t)r->verdict.hold_s)
+		told = r->verdict.hold_s;
+	if (ms < told * MSEC_PER_SEC)
+		ms = told * MSEC_PER_SEC + jitter(MSEC_PER_SEC);
+	return ms;
+}
+
+/* A token that still works outlives the outage of who issues new ones. */
+static bool still_works(const struct account *a)
+{
+	return secret_is_set(&a->access_token) && !a->unsaved &&
+	       a->expires_ms - clock_mono_ms() > MSEC_PER_SEC;
+}
+
+static void refused(struct account *a, const struct token_refusal *r)
+{
+	struct state_change c = token_refusal_change(r);
+	char *text = NULL;
+
+	a->failures++;
+	/* said honestly: a lost answer may be what killed a rotating token */
+	if (c.state == ACCOUNT_REAUTHORIZE && a->ambiguous) {
+		text = mem_printf("%s; the answer to an earlier renewal was "
+				  "lost on the way", c.text);
+		c.text = text;
+	}
+	a->ambiguous |= r->lost;
+	log_refresh(a, oauth_class_name(r->verdict.class), r);
+	if (c.state != ACCOUNT_RETRYING || !still_works(a))
+		state_set_grant(a, &c);
+	mem_free(text);
+	if (c.state == ACCOUNT_RETRYING)
+		timer_set(a->timer, retry_ms(a, r));
+	else if (c.state == ACCOUNT_BLOCKED || c.state == ACCOUNT_CONSENT)
+		timer_set(a->timer, jitter(BLOCKED_MS));
+	if (c.state == ACCOUNT_REAUTHORIZE)
+		secret_clear(&a->access_token);
+	grant_answer_waiters(a);
+}
+
+static void on_answer(void *arg, const struct fetch_response *r)
+{
+	struct account *a = arg;
+	struct oauth_tokens tokens = { .expires_in_s = 0 };
+	struct oauth_error error = { .n_codes = 0 };
+	struct token_refusal refusal;
+	enum oauth_answer answer = OAUTH_ANSWER_FOREIGN;
+
+	a->refresh = NULL; /* ends with this call */
+	if (r->status)
+		answer = oauth_tokens_parse(r->status, r->body, &token_limits,
+					    &tokens, &error);
+	if (answer == OAUTH_ANSWER_GOOD) {
+		log_refresh(a, "ok", NULL);
+		if (refresh_take(a, &tokens, false))
+			use_access_token(a);
+		else
+			grant_answer_waiters(a);
+	} else {
+		token_refused(a, r, answer, &error, &refusal);
+		refused(a, &refusal);
+		token_refusal_clear(&refusal);
+	}
+	oauth_tokens_clear(&tokens);
+}
+
+/* ---- asking ---- */
+
+static void send_request(struct account *a, const char *url)
+{
+	struct buf form = BUF_SECRET;
+	struct client client;
+	char *scopes = NULL;
+
+	client_init(&client, a);
+	if (a->config->flow == FLOW_CLIENT_CREDENTIALS) {
+		scopes = requested_scopes(a);
+		oauth_form_client_credentials(&form, &client.oauth, scopes);
+	} else {
+		oauth_form_refresh(&form, &client.oauth,
+				   secret_span(&a->grant.refresh_token), NULL);
+	}
+	a->refresh = token_post(a, &client, url, &form, on_answer, a);
+	mem_free(scopes);
+	client_clear(&client);
+}
+
+static void no_endpoint(struct account *a, const char *error)
+{
+	struct token_refusal r = {
+		.verdict = { OAUTH_TRANSIENT, 0, "discovery-failed",
+			     "The provider's sign-in service cannot be found",
+			     "Check issuer in providers.yaml" },
+		.retry_after_s = -1,
+	};
+
+	snprintf(r.error.description, sizeof(r.error.description), "%s", error);
+	r.step = mem_strdup(r.verdict.step);
+	refused(a, &r);
+	token_refusal_clear(&r);
+}
+
+static void on_endpoints(void *arg, const char *error)
+{
+	struct account *a = arg;
+	char *url = error ? NULL : account_endpoint(a, ENDPOINT_TOKEN);
+
+	a->discovering = false;
+	if (url)
+		send_request(a, url);
+	else
+		no_endpoint(a, error ? error : "no token_url");
+	mem_free(url);
+}
+
+void refresh_start(struct account *a)
+{
+	if (a->refresh || a->discovering || a->config->disabled)
+		return;
+	timer_cancel(a->timer);
+	if (a->unsaved) {
+		if (save_grant(a))
+			use_access_token(a);
+		return;
+	}
+	if (!has_credentials(a)) {
+		grant_answer_waiters(a);
+		return;
+	}
+	a->discovering = true;
+	discover(a, on_endpoints, a);
+}
+
+void refresh_cancel(struct account *a)
+{
+	fetch_cancel(&a->refresh);
+	discover_forget(a->k, a);
+	a->discovering = false;
+	timer_cancel(a->timer);
+}
