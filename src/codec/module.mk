@@ -2,6 +2,8 @@ noinst_LIBRARIES += libcodec.a
 libcodec_a_SOURCES = \
 	src/codec/base64.c \
 	src/codec/base64.h \
+	src/codec/dsn.c \
+	src/codec/dsn.h \
 	src/codec/frame.c \
 	src/codec/frame.def \
 	src/codec/frame.h \

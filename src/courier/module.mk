@@ -10,4 +10,4 @@ courier_SOURCES = \
 	src/courier/settle.c \
 	src/courier/verdict.c \
 	src/courier/wire.c
-courier_LDADD = librole.a libsession.a $(STORE_LIBS) $(CONFIG_LIBS) libnet.a libcodec.a libbase.a $(NET_LIBS) $(JANSSON_LIBS)
+courier_LDADD = libsession.a $(STORE_LIBS) $(ROLE_LIBS) $(OPENSSL_LIBS)

@@ -13,4 +13,4 @@ keeper_SOURCES = \
 	src/keeper/state.c \
 	src/keeper/ticket.c \
 	src/keeper/token_request.c
-keeper_LDADD = librole.a $(CONFIG_LIBS) $(STORE_LIBS) $(NET_LIBS) $(CODEC_LIBS) libbase.a $(CRYPT_LIBS)
+keeper_LDADD = $(STORE_LIBS) $(ROLE_LIBS) $(NET_FETCH_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS)

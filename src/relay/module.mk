@@ -6,4 +6,4 @@ relay_SOURCES = \
 	src/relay/session.c \
 	src/relay/smtp.c \
 	src/relay/spool.c
-relay_LDADD = librole.a libsession.a $(CONFIG_LIBS) $(NET_LIBS) $(CODEC_LIBS) libbase.a
+relay_LDADD = libsession.a $(ROLE_LIBS)

@@ -1,5 +1,7 @@
 noinst_LIBRARIES += librole.a
 librole_a_SOURCES = \
+	src/role/admin.c \
+	src/role/admin.h \
 	src/role/harden.c \
 	src/role/harden.h \
 	src/role/role.c \

@@ -53,13 +53,18 @@ struct queue_op {
 };
 STAILQ_HEAD(queue_ops, queue_op);
 
+/* Statements for one message by its id, or for many. */
+struct queue_changer {
+	sqlite3_stmt *sum, *bodies, *change[QUEUE_CHANGE_COUNT];
+};
+
 /* The writer thread's own. */
 struct queue_writer {
 	struct db db;
 	char *dir;
 	uint64_t messages, bytes; /* totals, for the limits */
-	sqlite3_stmt *add, *add_body, *update,
-		*sum, *delete, *delete_bodies, *changes[QUEUE_CHANGE_COUNT];
+	sqlite3_stmt *add, *add_body, *update;
+	struct queue_changer one, many;
 };
 
 #define LIST_WAYS 5

@@ -25,9 +25,6 @@ static const char schema[] =
 	"CREATE INDEX by_account ON messages (account, state, seq);"
 	"CREATE TABLE bodies (chunk INTEGER PRIMARY KEY, data BLOB NOT NULL)";
 
-/* ?1: an id or NULL, ?2: an account or NULL. */
-#define SELECTED "(?1 IS NULL OR id=?1) AND (?2 IS NULL OR account=?2)"
-
 _Static_assert(CHUNK_BITS == 20 && QUEUE_WAITING == 0 && QUEUE_HELD == 1,
 	       "the statements below have them as numbers");
 
@@ -47,6 +44,38 @@ static bool read_totals(struct queue_writer *w)
 	return read;
 }
 
+static sqlite3_stmt *prepare_where(struct queue_writer *w, const char *what,
+				   const char *where, const char *end)
+{
+	char *sql = mem_printf("%s%s%s", what, where, end);
+	sqlite3_stmt *s = db_prepare(&w->db, sql);
+
+	mem_free(sql);
+	return s;
+}
+
+static void prepare_changes(struct queue_writer *w, struct queue_changer *c,
+			    const char *where)
+{
+	static const char *const changes[QUEUE_CHANGE_COUNT] = {
+		[QUEUE_RETRY] = "UPDATE messages SET next_s=0 WHERE state=0 "
+				"AND ",
+		[QUEUE_HOLD] = "UPDATE messages SET state=1 WHERE ",
+		[QUEUE_RELEASE] = "UPDATE messages SET state=0, next_s=0 "
+				  "WHERE state=1 AND ",
+		[QUEUE_DELETE] = "DELETE FROM messages WHERE ",
+	};
+
+	c->sum = prepare_where(w, "SELECT count(*), ifnull(sum(size),0) FROM "
+				  "messages WHERE ", where, "");
+	c->bodies = prepare_where(
+		w, "DELETE FROM bodies WHERE chunk IN (SELECT b.chunk FROM "
+		   "messages m JOIN bodies b ON b.chunk>=(m.seq<<20) AND "
+		   "b.chunk<((m.seq+1)<<20) WHERE ", where, ")");
+	for (unsigned i = 0; i < QUEUE_CHANGE_COUNT; i++)
+		c->change[i] = prepare_where(w, changes[i], where, "");
+}
+
 bool queue_writer_open(struct queue_writer *w, const char *dir, struct buf *why)
 {
 	char *path = mem_printf("%s/queue.db", dir);
@@ -61,23 +90,11 @@ bool queue_writer_open(struct queue_writer *w, const char *dir, struct buf *why)
 			       "?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)");
 	w->add_body = db_prepare(d, "INSERT INTO bodies VALUES (?1,?2)");
 	w->update = db_prepare(
-		d, "UPDATE messages SET recipients=?2, state=?3, next_s=?4, "
-		   "attempts=?5, last_reply=?6, cause=?7 WHERE id=?1");
-	w->sum = db_prepare(d, "SELECT count(*), ifnull(sum(size),0) FROM "
-			       "messages WHERE " SELECTED);
-	w->delete_bodies = db_prepare(
-		d, "DELETE FROM bodies WHERE chunk IN (SELECT b.chunk FROM "
-		   "messages m JOIN bodies b ON b.chunk>=(m.seq<<20) AND "
-		   "b.chunk<((m.seq+1)<<20) WHERE " SELECTED ")");
-	w->changes[QUEUE_RETRY] = db_prepare(
-		d, "UPDATE messages SET next_s=0 WHERE state=0 AND " SELECTED);
-	w->changes[QUEUE_HOLD] = db_prepare(
-		d, "UPDATE messages SET state=1 WHERE " SELECTED);
-	w->changes[QUEUE_RELEASE] = db_prepare(
-		d, "UPDATE messages SET state=0, next_s=0 WHERE state=1 AND "
-		SELECTED);
-	w->changes[QUEUE_DELETE] =
-		db_prepare(d, "DELETE FROM messages WHERE " SELECTED);
+		d, "UPDATE messages SET recipients=?2, next_s=?3, "
+		   "attempts=?4, last_reply=?5, cause=?6 WHERE id=?1");
+	prepare_changes(w, &w->one, "id=?1");
+	/* an operator's sweep; it may look at every message */
+	prepare_changes(w, &w->many, "(?2 IS NULL OR account=?2)");
 	if (read_totals(w))
 		return true;
 	buf_printf(why, "cannot read the queue in %s", dir);
@@ -194,11 +211,10 @@ static enum store_result run_update(struct queue_writer *w,
 
 	db_bind_str(s, 1, m->id);
 	db_bind_str(s, 2, recipients);
-	sqlite3_bind_int(s, 3, (int)m->state);
-	sqlite3_bind_int64(s, 4, m->next_s);
-	sqlite3_bind_int64(s, 5, m->attempts);
-	db_bind_str(s, 6, m->last_reply);
-	db_bind_str(s, 7, m->cause);
+	sqlite3_bind_int64(s, 3, m->next_s);
+	sqlite3_bind_int64(s, 4, m->attempts);
+	db_bind_str(s, 5, m->last_reply);
+	db_bind_str(s, 6, m->cause);
 	r = db_run(&w->db, s);
 	mem_free(recipients);
 	if (r == STORE_OK && sqlite3_changes(w->db.handle) == 0)
@@ -206,42 +222,41 @@ static enum store_result run_update(struct queue_writer *w,
 	return r;
 }
 
+/* A statement that has no ?1 or ?2 does not mind. */
 static void bind_selection(sqlite3_stmt *s, const struct queue_op *op)
 {
 	db_bind_str(s, 1, op->id);
 	db_bind_str(s, 2, op->account);
 }
 
-static enum store_result sum_selected(struct queue_writer *w,
-				      struct queue_op *op)
+static enum store_result delete_bodies(struct queue_writer *w,
+				       struct queue_changer *c,
+				       struct queue_op *op)
 {
 	enum store_result r;
 
-	bind_selection(w->sum, op);
-	if (db_row(&w->db, w->sum, &r)) {
-		op->removed = (uint64_t)sqlite3_column_int64(w->sum, 0);
-		op->removed_bytes = (uint64_t)sqlite3_column_int64(w->sum, 1);
-		sqlite3_reset(w->sum);
-	}
-	return r;
+	bind_selection(c->sum, op);
+	if (!db_row(&w->db, c->sum, &r))
+		return r;
+	op->removed = (uint64_t)sqlite3_column_int64(c->sum, 0);
+	op->removed_bytes = (uint64_t)sqlite3_column_int64(c->sum, 1);
+	sqlite3_reset(c->sum);
+	bind_selection(c->bodies, op);
+	return db_run(&w->db, c->bodies);
 }
 
 static enum store_result run_change(struct queue_writer *w, struct queue_op *op,
 				    enum queue_change what)
 {
+	struct queue_changer *c = op->id ? &w->one : &w->many;
 	enum store_result r = STORE_OK;
 
-	if (what == QUEUE_DELETE) {
-		r = sum_selected(w, op);
-		if (r == STORE_OK) {
-			bind_selection(w->delete_bodies, op);
-			r = db_run(&w->db, w->delete_bodies);
-		}
-	}
+	if (what == QUEUE_DELETE)
+		r = delete_bodies(w, c, op);
 	if (r != STORE_OK)
 		return r;
-	bind_selection(w->changes[what], op);
-	r = db_run(&w->db, w->changes[what]);
+	bind_selection(c->change[what], op);
+	r = db_run(&w->db, c->change[what]);
 	op->n = (size_t)sqlite3_changes(w->db.handle);
 	return r == STORE_OK && op->id && op->n == 0 ? STORE_MISSING : r;
 }

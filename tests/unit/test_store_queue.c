@@ -384,6 +384,6 @@ UNIT_MAIN("queue", { "order and pages", test_order_and_pages },
 	  { "bodies", test_bodies }, { "survives close", test_survives_close },
 	  { "limits", test_limits },
 	  { "update and remove", test_update_remove },
-	  { "counts", test_counts },
+	  { "changes", test_changes }, { "counts", test_counts },
 	  { "second daemon refused", test_second_daemon_refused },
 	  { "forget", test_forget })
