@@ -49,7 +49,8 @@ const char *channel_name(const struct channel *ch);
 void channel_set_data(struct channel *ch, void *data);
 void *channel_data(const struct channel *ch);
 
-/* An id for a request: frame_begin takes it. */
+/* An id for a request: frame_begin takes it. Frames that want no answer and
+ * are none carry 0. */
 uint32_t channel_next_id(struct channel *ch);
 
 /*

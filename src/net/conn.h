@@ -63,7 +63,8 @@ struct conn *conn_dial(struct loop *l, struct resolver *r, const char *host,
 /* Over one end of a socketpair: for tests and for roles. */
 struct conn *conn_attach(struct loop *l, int fd, conn_fn *fn, void *owner);
 
-/* Another engine takes over, input and all. */
+/* Another engine takes over: buffered input, an end or a failure that the old
+ * one heard of are told again. */
 void conn_set_owner(struct conn *c, conn_fn *fn, void *owner);
 
 /*
@@ -79,10 +80,8 @@ bool conn_start_tls_client(struct conn *c, struct tls_client *t,
 /* All input so far; valid until the next conn_consume or return to the loop. */
 struct span conn_input(const struct conn *c);
 void conn_consume(struct conn *c, size_t n);
-/*
- * The most that is buffered before reading stops (default 16 KiB). When that
- * much stands unconsumed the owner sees no further CONN_READABLE.
- */
+/* The most that is buffered before reading stops (default 16 KiB). When that
+ * much stands unconsumed the owner sees no further CONN_READABLE. */
 void conn_set_input_limit(struct conn *c, size_t bytes);
 /* Stops and resumes reading at once; for back-pressure. */
 void conn_pause(struct conn *c);
@@ -99,7 +98,8 @@ void conn_set_low_water(struct conn *c, size_t bytes);
 /* One CONN_TIMEOUT after ms without any byte in either direction; 0: none. */
 void conn_set_timeout(struct conn *c, int64_t ms);
 
-/* Buffers wipe what they held: set while passwords and tokens pass. */
+/* Buffers wipe what they held: set while passwords and tokens pass. Spans of
+ * conn_input end with it. */
 void conn_set_secret(struct conn *c, bool secret);
 
 enum conn_failure conn_failure(const struct conn *c);

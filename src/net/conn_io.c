@@ -140,6 +140,9 @@ void conn_leave(struct conn *c)
 		return;
 	buf_release(&c->in);
 	buf_release(&c->out);
+	/* a session ticket that came made OpenSSL keep a buffer of 16 kB */
+	if (c->ssl && c->state == CONN_OPEN)
+		(void)SSL_free_buffers(c->ssl); /* refuses while in use */
 	conn_arm(c);
 }
 

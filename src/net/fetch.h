@@ -15,7 +15,7 @@ struct fetch;
 
 struct fetch_request {
 	const char *url;
-	struct span form;          /* POST body; empty span with data NULL: GET */
+	struct span form;          /* POST body; data NULL: GET */
 	struct span authorization; /* header value, or empty */
 	const char *ca_pem;        /* trust only these; NULL: the system's */
 	int64_t timeout_ms;

@@ -325,6 +325,10 @@ bool tls_host_is_address(const char *host)
 	       inet_pton(AF_INET6, host, raw) == 1;
 }
 
+#define HOST_FLAGS                              \
+	(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | \
+	 X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
+
 /* RFC 9525: names by SNI and subjectAltName, addresses by the latter only. */
 static void verify_host(SSL *ssl, const char *host)
 {
@@ -333,8 +337,7 @@ static void verify_host(SSL *ssl, const char *host)
 	if (tls_host_is_address(host)) {
 		ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
 	} else {
-		SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-					       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+		SSL_set_hostflags(ssl, HOST_FLAGS);
 		ok = SSL_set_tlsext_host_name(ssl, host) &&
 		     SSL_set1_host(ssl, host);
 	}

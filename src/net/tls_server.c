@@ -11,9 +11,11 @@
 
 /*
  * AES-128-GCM first: the cheapest per byte here, and no weaker in practice.
- * What follows DEFAULT serves appliances that know no forward secrecy.
+ * What follows ALL serves appliances that know no forward secrecy.
  */
-#define CIPHERS "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:DEFAULT"
+#define CIPHERS                                                        \
+	"ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:"             \
+	"ALL:!COMPLEMENTOFDEFAULT:!eNULL:!PSK:!SRP"
 #define CIPHERS_13                                                     \
 	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"               \
 	"TLS_CHACHA20_POLY1305_SHA256"

@@ -43,9 +43,7 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 	e->fds += f->fds;
 	e->body = frame_text(f, FIELD_BODY).len;
 	for (unsigned i = 0; i < f->fds; i++) {
-		ssize_t n = pread(fds[i], e->fd_text, sizeof(e->fd_text) - 1, 0);
-
-		CHECK(n >= 0);
+		CHECK(pread(fds[i], e->fd_text, sizeof(e->fd_text) - 1, 0) > 0);
 		CHECK(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
 		close(fds[i]);
 	}

@@ -171,7 +171,8 @@ static void refused(const char *text, const char *status)
 	desk_begin(&d);
 	call(&d, &a);
 	conn_write_str(a.c, text);
-	UNTIL(a.seen[CONN_EOF] + a.seen[CONN_FAILED] > 0 || got(&a, "\r\n\r\n"));
+	UNTIL(a.seen[CONN_EOF] + a.seen[CONN_FAILED] > 0 ||
+	      got(&a, "\r\n\r\n"));
 	CHECK(got(&a, status));
 	CHECK_INT(d.n, 0);
 	side_clear(&a);

@@ -163,6 +163,85 @@ static void test_resumption(void)
 	tls_client_unref(&keep);
 }
 
+/* A pair that agrees on TLS 1.2; true when it resumed a session. */
+static bool shake_tls12(struct tls_server *st, struct tls_client *ct)
+{
+	struct side a, b;
+	bool resumed;
+	int fds[2];
+
+	side_init(&a);
+	side_init(&b);
+	CHECK_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	a.c = conn_attach(rig_loop, fds[0], side_event, &a);
+	b.c = conn_attach(rig_loop, fds[1], side_event, &b);
+	CHECK(conn_start_tls_server(b.c, st));
+	CHECK(conn_start_tls_client(a.c, ct, "localhost"));
+	SSL_set_max_proto_version(a.c->ssl, TLS1_2_VERSION);
+	UNTIL(conn_is_tls(a.c) && conn_is_tls(b.c));
+	CHECK_STR(conn_tls_version(a.c), "TLSv1.2");
+	resumed = SSL_session_reused(a.c->ssl);
+	side_clear(&a);
+	side_clear(&b);
+	return resumed;
+}
+
+/* A session of TLS 1.2 stays in the pool and serves again and again. */
+static void test_resumption_tls12(void)
+{
+	struct tls_server *st;
+	struct tls_client *ct;
+
+	rig_begin();
+	st = tls_rig_server("good", TLS_1_2);
+	ct = tls_rig_client("ca");
+	CHECK(!shake_tls12(st, ct));
+	for (int i = 0; i < 40; i++)
+		CHECK(shake_tls12(st, ct));
+	tls_server_unref(&st);
+	tls_client_unref(&ct);
+	rig_end();
+}
+
+/* An appliance that knows nothing newer than TLS 1.0. */
+static void old_client(enum tls_version least, bool served)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	struct tls_server *st;
+	SSL *ssl;
+	struct side b;
+	int fds[2];
+
+	rig_begin();
+	side_init(&b);
+	CHECK_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) ==
+		    0);
+	SSL_CTX_set_cipher_list(ctx, "DEFAULT:@SECLEVEL=0");
+	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
+	SSL_CTX_set_max_proto_version(ctx, TLS1_VERSION);
+	ssl = SSL_new(ctx);
+	SSL_set_fd(ssl, fds[0]);
+	st = tls_rig_server("good", least);
+	b.c = conn_accept(rig_loop, fds[1], st, side_event, &b);
+	tls_server_unref(&st);
+	UNTIL((SSL_connect(ssl), b.seen[CONN_READY] + b.seen[CONN_FAILED] > 0));
+	CHECK_INT(b.seen[CONN_READY], served);
+	CHECK_STR(served ? conn_tls_version(b.c) : b.error,
+		  served ? "TLSv1" : "unsupported protocol");
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(fds[0]);
+	side_clear(&b);
+	rig_end();
+}
+
+static void test_old_clients(void)
+{
+	old_client(TLS_1_0, true);
+	old_client(TLS_1_1, false);
+	old_client(TLS_1_2, false);
+}
+
 static void test_contexts_are_shared(void)
 {
 	struct tls_client *a = tls_rig_client("ca"), *b = tls_rig_client("ca");
@@ -508,8 +587,8 @@ static void test_garbage_record(void)
 	server_begin(&v, tls_rig_server("good", TLS_1_2));
 	dial(&v, &a, "localhost", "ca");
 	UNTIL(a.seen[CONN_READY] == 1 && v.s.seen[CONN_READY] == 1);
-	CHECK(write(a.c->fd, "\x17\x03\x03\x00\x20this is not a record at all....",
-		    37) == 37);
+	CHECK(write(a.c->fd, "\x17\x03\x03\x00\x10" "not a record....", 21) ==
+	      21);
 	UNTIL(v.s.seen[CONN_FAILED] == 1);
 	CHECK_INT(v.s.failure, CONN_LOST);
 	side_clear(&a);
@@ -567,6 +646,8 @@ int main(void)
 		{ "address verified", test_address_verified },
 		{ "pinned", test_pinned },
 		{ "resumption", test_resumption },
+		{ "resumption tls 1.2", test_resumption_tls12 },
+		{ "old clients", test_old_clients },
 		{ "contexts are shared", test_contexts_are_shared },
 		{ "server contexts", test_server_contexts },
 		{ "bulk", test_bulk },

@@ -18,7 +18,8 @@ static char tls_rig_dir[] = "/tmp/mb-unit-tls-XXXXXX";
 /* good: localhost and 127.0.0.1; other: another host; old: expired. */
 static const char tls_rig_script[] =
 	"set -e; cd \"$1\"\n"
-	"new() { openssl ecparam -name prime256v1 -genkey -noout -out $1.key; }\n"
+	"new() { openssl ecparam -name prime256v1 -genkey -noout "
+	"-out $1.key; }\n"
 	"new ca\n"
 	"openssl req -x509 -new -key ca.key -subj '/CN=Unit CA' -days 2 "
 	"-addext basicConstraints=critical,CA:TRUE -out ca.pem\n"
