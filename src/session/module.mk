@@ -9,6 +9,7 @@ libsession_a_SOURCES = \
 	src/session/pump.h \
 	src/session/smtp_client.c \
 	src/session/smtp_client.h \
+	src/session/smtp_client_dialogue.h \
 	src/session/smtp_client_internal.h \
 	src/session/smtp_client_login.c \
 	src/session/smtp_client_mail.c \

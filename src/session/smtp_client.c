@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "session/smtp_client_dialogue.h"
 #include "session/smtp_client_internal.h"
 
 #define QUIT_MS 5000

@@ -131,40 +131,8 @@ static inline int smtp_client_class(const struct smtp_client *c)
 	return c->parser.reply.code / 100;
 }
 
-/* ---- smtp_client_login.c: up to READY, and QUIT ---- */
+/* ---- smtp_client_mail.c ---- */
 
-void smtp_client_reply_greeting(struct smtp_client *c);
-void smtp_client_enter_ehlo(struct smtp_client *c);
-void smtp_client_reply_ehlo(struct smtp_client *c);
-void smtp_client_enter_starttls(struct smtp_client *c);
-void smtp_client_reply_starttls(struct smtp_client *c);
-void smtp_client_enter_handshake(struct smtp_client *c);
-void smtp_client_enter_auth(struct smtp_client *c);
-void smtp_client_reply_auth(struct smtp_client *c);
-void smtp_client_enter_auth_token(struct smtp_client *c);
-void smtp_client_reply_auth_token(struct smtp_client *c);
-void smtp_client_enter_auth_dummy(struct smtp_client *c);
-void smtp_client_reply_auth_dummy(struct smtp_client *c);
-void smtp_client_enter_quit(struct smtp_client *c);
-void smtp_client_reply_quit(struct smtp_client *c);
-
-/* ---- smtp_client_mail.c: one transaction ---- */
-
-void smtp_client_enter_unsendable(struct smtp_client *c);
-void smtp_client_enter_rset(struct smtp_client *c);
-void smtp_client_reply_rset(struct smtp_client *c);
-void smtp_client_enter_mail(struct smtp_client *c);
-void smtp_client_reply_mail(struct smtp_client *c);
-void smtp_client_enter_rcpt(struct smtp_client *c);
-void smtp_client_reply_rcpt(struct smtp_client *c);
-void smtp_client_enter_data(struct smtp_client *c);
-void smtp_client_reply_data(struct smtp_client *c);
-void smtp_client_enter_lone_dot(struct smtp_client *c);
-void smtp_client_reply_lone_dot(struct smtp_client *c);
-void smtp_client_enter_body(struct smtp_client *c);
-void smtp_client_reply_body(struct smtp_client *c);
-void smtp_client_enter_final(struct smtp_client *c);
-void smtp_client_reply_final(struct smtp_client *c);
 /* Asks for content as long as the connection takes it. */
 void smtp_client_feed(struct smtp_client *c);
 /* Tells the owner the outcome; t.last is set. */

@@ -1,5 +1,6 @@
 #include <assert.h>
 
+#include "session/smtp_client_dialogue.h"
 #include "session/smtp_client_internal.h"
 
 static void say(struct smtp_client *c, const char *verb, const char *argument)

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "codec/smtp_command.h"
+#include "session/smtp_client_dialogue.h"
 #include "session/smtp_client_internal.h"
 
 /* More content is wanted when no more than this waits to be sent. */

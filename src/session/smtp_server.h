@@ -17,7 +17,7 @@ struct smtp_server;
 struct smtp_server_limits {
 	size_t line;            /* command line, 4096 */
 	size_t auth_line;       /* 12288 (RFC 4954 §4) */
-	size_t max_message;     /* bytes; advertised as SIZE */
+	size_t max_message;     /* bytes; advertised as SIZE; 0: none */
 	unsigned max_recipients;
 	unsigned max_errors;    /* bad commands in a row, then 421 */
 	unsigned max_auth;      /* failed logins, then 421 */

@@ -105,7 +105,7 @@ static void do_mail(struct smtp_server *s, const struct smtp_command *c)
 	struct smtp_answer a = { 0, NULL, NULL };
 	struct smtp_envelope e;
 
-	if (c->mail.size > s->limits.max_message) {
+	if (s->limits.max_message && c->mail.size > s->limits.max_message) {
 		smtp_server_reply(s, 552, "5.3.4",
 				  "Message size exceeds the limit");
 		return;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "net/conn.h"
+#include "test_pem.h"
 #include "unit.h"
 
 #define RIG_LIMIT_MS 5000
@@ -87,6 +88,27 @@ static inline void rig_close(struct rig *r)
 			fprintf(stderr, "%s:%d: never: %s\n", __FILE__, \
 				__LINE__, #cond);                       \
 	} while (0)
+
+/* TLS for server engines: the peer is the client, the host provider.test. */
+static inline struct tls_server *rig_tls_server(void)
+{
+	struct buf why = BUF_INIT;
+	struct tls_server *t = tls_server_new(SPAN(TEST_CERTIFICATE),
+					      SPAN(TEST_KEY), TLS_1_2, &why);
+
+	CHECK_SPAN(buf_span(&why), SPAN_NONE);
+	return t;
+}
+
+static inline void rig_peer_starts_tls(struct rig *r)
+{
+	struct buf why = BUF_INIT;
+	struct tls_client *t = tls_client_get(SPAN(TEST_CERTIFICATE), &why);
+
+	CHECK_SPAN(buf_span(&why), SPAN_NONE);
+	CHECK(conn_start_tls_client(r->peer, t, "provider.test"));
+	tls_client_unref(&t);
+}
 
 /* Sends; whole or trickled. */
 static inline void rig_say_span(struct rig *r, struct span s)

@@ -1,5 +1,4 @@
 #include "session_rig.h"
-#include "test_pem.h"
 
 #include "base/mem.h"
 #include "session/imap_client.h"
@@ -52,8 +51,7 @@ static void prepare(struct stage *t)
 	rig_open(&t->r);
 	secret_set(&t->token, SPAN("T"));
 	t->trust = tls_client_get(SPAN(TEST_CERTIFICATE), &why);
-	t->server_tls = tls_server_new(SPAN(TEST_CERTIFICATE), SPAN(TEST_KEY),
-				       TLS_1_2, &why);
+	t->server_tls = rig_tls_server();
 	CHECK_SPAN(buf_span(&why), SPAN_NONE);
 	t->config = (struct imap_client_config){
 		.host = "provider.test", .port = 993, .tls = TLS_IMPLICIT,

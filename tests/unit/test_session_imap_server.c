@@ -324,6 +324,45 @@ static void test_drain(void)
 	finish(&t, "drain");
 }
 
+static void prepare_starttls(struct stage *t)
+{
+	prepare(t);
+	t->config.auth_allowed = false;
+	t->config.starttls = rig_tls_server();
+	begin(t);
+	rig_expect(&t->r, "* OK [CAPABILITY IMAP4rev1 LITERAL+ ID STARTTLS "
+			  "LOGINDISABLED] Mailbearer ready\r\n");
+}
+
+static void test_starttls_script(void)
+{
+	struct stage t;
+
+	prepare_starttls(&t);
+	rig_dialogue(&t.r, "a LOGIN anna pw\r\n", "a NO [PRIVACYREQUIRED]",
+		     "b STARTTLS\r\n", "b OK ");
+	rig_peer_starts_tls(&t.r);
+	rig_say(&t.r, "c CAPABILITY\r\n");
+	rig_expect(&t.r, "* " CAPS "\r\nc OK CAPABILITY completed\r\n");
+	tls_server_unref(&t.config.starttls);
+	rig_dialogue(&t.r, "d STARTTLS\r\n", "d BAD",
+		     "e LOGIN anna pw\r\n", "");
+	finish_handed(&t, "e", "anna//pw", "");
+}
+RIG_BOTH(test_starttls)
+
+static void test_starttls_injection(void)
+{
+	struct stage t;
+
+	prepare_starttls(&t);
+	rig_say(&t.r, "b STARTTLS\r\nc LOGIN anna pw\r\n");
+	rig_expect_line(&t.r, "b OK");
+	tls_server_unref(&t.config.starttls);
+	CHECK_SPAN(buf_span(&t.seen), SPAN_NONE);
+	finish(&t, "injection");
+}
+
 static void test_free(void)
 {
 	struct stage t;
@@ -344,4 +383,6 @@ UNIT_MAIN("imap_server", { "small talk", test_small_talk },
 	  { "bad bytes", test_bad_bytes },
 	  { "endless line", test_endless_line },
 	  { "silence and leaving", test_silence_and_leaving },
-	  { "drain", test_drain }, { "free", test_free })
+	  { "drain", test_drain }, { "free", test_free },
+	  { "starttls", test_starttls },
+	  { "starttls injection", test_starttls_injection })

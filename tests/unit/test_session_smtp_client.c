@@ -1,5 +1,4 @@
 #include "session_rig.h"
-#include "test_pem.h"
 
 #include "base/mem.h"
 #include "session/smtp_client.h"
@@ -119,8 +118,7 @@ static void prepare(struct stage *t)
 	rig_open(&t->r);
 	secret_set(&t->token, SPAN("T"));
 	t->trust = tls_client_get(SPAN(TEST_CERTIFICATE), &why);
-	t->server_tls = tls_server_new(SPAN(TEST_CERTIFICATE), SPAN(TEST_KEY),
-				       TLS_1_2, &why);
+	t->server_tls = rig_tls_server();
 	CHECK_SPAN(buf_span(&why), SPAN_NONE);
 	t->config = (struct smtp_client_config){
 		.host = "provider.test", .port = 465, .tls = TLS_IMPLICIT,
@@ -275,7 +273,8 @@ static void test_lone_dot_script(void)
 	start(&t, ALL);
 	send_one(&t);
 	rig_expect(&t.r, GROUP);
-	rig_say(&t.r, "250 ok\r\n550 5.1.1 no\r\n450 4.2.1 later\r\n354 go\r\n");
+	rig_say(&t.r, "250 ok\r\n550 5.1.1 no\r\n450 4.2.1 later\r\n"
+		      "354 go\r\n");
 	rig_expect(&t.r, ".\r\n");
 	rig_say(&t.r, "554 5.5.1 no valid recipients\r\n");
 	/* the temporary refusal stands for all */

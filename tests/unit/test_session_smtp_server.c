@@ -32,8 +32,8 @@ static void mail(void *p, const struct smtp_envelope *e, struct smtp_answer *a)
 {
 	struct owner *o = p;
 
-	buf_printf(&o->seen, "mail %.*s %d %d %llu\n", SPAN_FMT(e->reverse_path),
-		   e->body_8bit, e->smtputf8,
+	buf_printf(&o->seen, "mail %.*s %d %d %llu\n",
+		   SPAN_FMT(e->reverse_path), e->body_8bit, e->smtputf8,
 		   (unsigned long long)e->declared_size);
 	*a = o->mail;
 }
@@ -563,6 +563,97 @@ static void test_reader_stops(void)
 	finish(&t, "quit");
 }
 
+static void finish_tls(struct stage *t, const char *reason)
+{
+	finish(t, reason);
+	tls_server_unref(&t->config.starttls);
+}
+
+static void prepare_starttls(struct stage *t)
+{
+	prepare(t);
+	t->config.auth_allowed = false;
+	t->config.starttls = rig_tls_server();
+	begin(t);
+	rig_say(&t->r, "EHLO x\r\n");
+	rig_expect(&t->r, "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
+			  "250-8BITMIME\r\n250-SMTPUTF8\r\n250-STARTTLS\r\n"
+			  "250 ENHANCEDSTATUSCODES\r\n");
+	rig_dialogue(&t->r, "AUTH PLAIN " PLAIN "\r\n", "538 5.7.11");
+}
+
+static void test_starttls_script(void)
+{
+	struct stage t;
+
+	prepare_starttls(&t);
+	rig_dialogue(&t.r, "STARTTLS\r\n", "220 2.0.0");
+	rig_peer_starts_tls(&t.r);
+	RIG_UNTIL(&t.r, conn_is_tls(t.r.peer));
+	/* the EHLO before it is forgotten, AUTH is allowed */
+	rig_dialogue(&t.r, "AUTH PLAIN " PLAIN "\r\n", "503 5.5.1");
+	login(&t);
+	rig_dialogue(&t.r, "STARTTLS\r\n", "503 5.5.1", "QUIT\r\n", "221");
+	finish_tls(&t, "quit");
+}
+RIG_BOTH(test_starttls)
+
+static void test_starttls_injection(void)
+{
+	struct stage t;
+
+	prepare_starttls(&t);
+	rig_say(&t.r, "STARTTLS\r\nEHLO evil\r\n");
+	rig_expect_line(&t.r, "220 2.0.0");
+	finish_tls(&t, "injection");
+}
+
+/* Implicit TLS: nothing is said before the handshake. */
+static void test_implicit_tls(bool shaken_before)
+{
+	struct tls_server *tls = rig_tls_server();
+	struct stage t;
+	struct conn *c;
+
+	prepare(&t);
+	c = conn_accept(t.r.loop, t.r.engine_fd, tls, NULL, NULL);
+	/* the peer has no input yet, so this is a plain handshake */
+	RIG_UNTIL(&t.r, conn_output(t.r.peer) == 0);
+	loop_turn(t.r.loop);
+	rig_peer_starts_tls(&t.r);
+	if (shaken_before)
+		RIG_UNTIL(&t.r, conn_is_tls(c));
+	t.o.s = smtp_server_new(t.r.loop, c, &t.config, &ops, &t.o);
+	rig_expect(&t.r, "220 mx.test ESMTP Mailbearer\r\n");
+	login(&t);
+	tls_server_unref(&tls);
+	quit(&t);
+}
+
+static void test_tls(void)
+{
+	test_implicit_tls(false);
+	test_implicit_tls(true);
+}
+
+/* A client that speaks plaintext to a TLS port. */
+static void test_no_tls(void)
+{
+	struct tls_server *tls = rig_tls_server();
+	struct stage t;
+	struct conn *c;
+
+	prepare(&t);
+	c = conn_accept(t.r.loop, t.r.engine_fd, tls, NULL, NULL);
+	t.o.s = smtp_server_new(t.r.loop, c, &t.config, &ops, &t.o);
+	rig_say(&t.r, "EHLO x\r\n");
+	RIG_UNTIL(&t.r, t.o.closed);
+	RIG_UNTIL(&t.r, t.r.eof);
+	buf_clear(&t.r.got); /* an alert, perhaps */
+	tls_server_unref(&tls);
+	finish(&t, "tls");
+}
+
 static void test_free(void)
 {
 	struct stage t;
@@ -587,4 +678,7 @@ UNIT_MAIN("smtp_server", { "message", test_message },
 	  { "smuggling", test_smuggling }, { "timeouts", test_timeouts },
 	  { "client leaves", test_client_leaves },
 	  { "half closed", test_half_closed }, { "drain", test_drain },
-	  { "reader stops", test_reader_stops }, { "free", test_free })
+	  { "reader stops", test_reader_stops }, { "free", test_free },
+	  { "starttls", test_starttls },
+	  { "starttls injection", test_starttls_injection },
+	  { "tls", test_tls }, { "no tls", test_no_tls })
