@@ -112,12 +112,12 @@ struct provider_config {
 	char *name;
 	char **match; /* mail domains */
 	size_t n_match;
-	char *issuer, *authorize_url, *token_url, *device_url, *admin_consent_url,
-		*userinfo_url, *revoke_url;
+	char *issuer, *authorize_url, *token_url, *device_url,
+		*admin_consent_url, *userinfo_url, *revoke_url;
 	char *scopes[SERVICE_COUNT]; /* space separated */
 	char *scopes_common;         /* "offline_access" */
 	struct endpoint_config endpoints[SERVICE_COUNT];
-	char *sasl;                  /* "xoauth2 oauthbearer", preference order */
+	char *sasl;                  /* "xoauth2 oauthbearer", best first */
 	char *transport;             /* "smtp" */
 	char *client_auth;           /* "post", "basic" */
 	char *authorize_parameters;  /* "access_type=offline&prompt=consent" */

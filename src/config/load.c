@@ -76,7 +76,8 @@ static void check_again(const struct file_refs *refs, size_t i,
 	int fd;
 
 	for (size_t k = 0; k < i; k++)
-		if (refs->list[k].secret && !strcmp(refs->list[k].path, f->path))
+		if (refs->list[k].secret &&
+		    !strcmp(refs->list[k].path, f->path))
 			return;
 	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)

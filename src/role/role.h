@@ -36,8 +36,8 @@ struct role_ops {
 	 * A configuration, the first or a later one: take it or say in why
 	 * what is wrong (and go on with the old). The blobs and listeners
 	 * belong to role and stay in place until the next apply that worked
-	 * returns; what must outlive that is copied or duplicated. Returns the owner for channel_ops on the first call via
-	 * *owner.
+	 * returns; what must outlive that is copied or duplicated. Returns
+	 * the owner for channel_ops on the first call via *owner.
 	 */
 	bool (*apply)(struct role *r, const struct config_blobs *blobs,
 		      const struct role_listener *listeners, size_t n,
