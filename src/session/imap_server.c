@@ -34,6 +34,7 @@ struct imap_server {
 	enum phase phase;
 	bool welcomed;
 	bool eof;
+	bool draining;
 	bool clogged;   /* the client does not read what we say */
 	bool start_tls; /* the handshake follows the response */
 	unsigned errors;
@@ -456,12 +457,22 @@ static void refuse(struct imap_server *s)
 		bye(s, "Too many failed logins", "auth-failures");
 }
 
+static void drain(struct imap_server *s)
+{
+	if (s->phase == PHASE_HANDSHAKE)
+		end(s, "drain");
+	else if (!s->end)
+		bye(s, "Shutting down, come again", "drain");
+}
+
 static void on_wake(void *arg)
 {
 	struct imap_server *s = arg;
 
 	enter(s);
-	if (s->phase == PHASE_HANDSHAKE && conn_is_tls(s->conn))
+	if (s->draining)
+		drain(s);
+	else if (s->phase == PHASE_HANDSHAKE && conn_is_tls(s->conn))
 		greet(s);
 	else if (s->phase == PHASE_DELAY)
 		refuse(s);
@@ -565,11 +576,6 @@ void imap_server_login_no(struct imap_server *s, enum imap_no why,
 
 void imap_server_drain(struct imap_server *s)
 {
-	if (s->end)
-		return;
-	if (s->phase == PHASE_HANDSHAKE)
-		end(s, "drain");
-	else
-		bye(s, "Shutting down, come again", "drain");
+	s->draining = true;
 	timer_set(s->wake, 0);
 }

@@ -51,7 +51,7 @@ struct conn *imap_server_login_ok(struct imap_server **sp,
 				  struct span capabilities);
 void imap_server_login_no(struct imap_server *s, enum imap_no why,
 			  const char *text);
-/* "* BYE" and close. */
+/* "* BYE" and close, at the next turn: a login answered before it stands. */
 void imap_server_drain(struct imap_server *s);
 void imap_server_free(struct imap_server **sp);
 

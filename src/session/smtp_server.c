@@ -128,8 +128,8 @@ void smtp_server_set_phase(struct smtp_server *s, enum smtp_server_phase p)
 		conn_pause(s->conn);
 	else
 		conn_resume(s->conn);
-	conn_set_input_limit(s->conn,
-			     p == PHASE_DATA ? DATA_INPUT : COMMAND_INPUT);
+	conn_set_input_limit(s->conn, p == PHASE_DATA ? DATA_INPUT :
+						      s->command_input);
 }
 
 static void line_too_long(struct smtp_server *s)
@@ -351,6 +351,9 @@ struct smtp_server *smtp_server_new(struct loop *l, struct conn *c,
 		  limits->auth_line > limits->line ? limits->auth_line :
 						     limits->line,
 		  LINE_CRLF_OR_LF);
+	/* a whole line must find room */
+	s->command_input = s->reader.limit > COMMAND_INPUT ? s->reader.limit :
+							     COMMAND_INPUT;
 	s->wake = timer_new(l, on_wake, s);
 	conn_set_owner(c, on_event, s);
 	conn_set_secret(c, true); /* until the login has passed */

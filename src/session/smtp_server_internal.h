@@ -66,6 +66,7 @@ struct smtp_server {
 	unsigned auth_failures;
 
 	struct line_reader reader;
+	size_t command_input; /* limit of input outside DATA */
 	struct buf out; /* replies not yet given to the conn */
 	struct buf content; /* of the block in work */
 	struct sasl_server sasl; /* the AUTH exchange going on */

@@ -322,6 +322,21 @@ static void test_drain(void)
 	imap_server_drain(t.s);
 	rig_expect_line(&t.r, "* BYE ");
 	finish(&t, "drain");
+	/* while the owner is asked, and answers before the turn is over */
+	start(&t);
+	t.hold = true;
+	rig_say(&t.r, "b LOGIN anna pw\r\n");
+	RIG_UNTIL(&t.r, buf_len(&t.seen));
+	imap_server_drain(t.s);
+	t.handed = imap_server_login_ok(&t.s, SPAN("IMAP4rev1 IDLE"));
+	finish_handed(&t, "b", "anna//pw", "");
+	start(&t);
+	t.hold = true;
+	rig_say(&t.r, "b LOGIN anna pw\r\n");
+	RIG_UNTIL(&t.r, buf_len(&t.seen));
+	imap_server_drain(t.s);
+	rig_expect_line(&t.r, "* BYE ");
+	finish(&t, "drain");
 }
 
 static void prepare_starttls(struct stage *t)

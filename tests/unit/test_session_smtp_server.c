@@ -383,6 +383,15 @@ static void test_long_lines(void)
 	rig_dialogue(&t.r, "\r\n", "500 5.5.2", "AUTH PLAIN\r\n", "334");
 	say_many(&t, 'A', 13000);
 	rig_dialogue(&t.r, "\r\n", "500 5.5.6", "NOOP\r\n", "250");
+	quit(&t);
+
+	/* limits beyond what a conn holds by itself */
+	prepare(&t);
+	t.config.limits.line = 40000;
+	begin(&t);
+	rig_say(&t.r, "NOOP ");
+	say_many(&t, 'x', 39000);
+	rig_dialogue(&t.r, "\r\n", "250 2.0.0");
 	/* a line without end is left at some time */
 	say_many(&t, 'x', 3000000);
 	rig_expect_line(&t.r, "421 4.7.0");
