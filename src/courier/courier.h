@@ -130,7 +130,7 @@ void settle_bounce_some(struct delivery *d, const struct refusal *list,
 void delivery_expire(struct delivery *d);
 void settle_set_cause(struct queue_message *m, const char *cause,
 		      const char *reply);
-int64_t settle_own_delay_s(unsigned attempts);
+int64_t settle_own_delay_s(const struct config *g, unsigned attempts);
 struct leaving;
 LIST_HEAD(leavings, leaving);
 void settle_free_leavings(struct courier *c);

@@ -11,11 +11,6 @@
 #define GRANT_MS (30 * MSEC_PER_SEC)
 /* A token with less life than this is not worth a login. */
 #define LEAST_LIFE_MS (30 * MSEC_PER_SEC)
-/* Back-off of the account: 5 s, doubling to 15 minutes, half of it random. */
-#define HOLD_FIRST_MS (5 * MSEC_PER_SEC)
-#define HOLD_LONGEST_MS (15 * 60 * MSEC_PER_SEC)
-/* A blocked service is asked again this often; it needs a human anyway. */
-#define HOLD_BLOCKED_MS (15 * 60 * MSEC_PER_SEC)
 #define CONNECTIONS_FALLBACK 3
 
 static void on_retry(void *arg)
@@ -300,17 +295,21 @@ void outlet_works(struct outlet *o)
 	outlet_report(o, REPORT_WORKS, NULL);
 }
 
+/* [retry] first, doubling to longest, half of it random. A blocked service
+ * needs a human: it is asked again seldom from the start. */
 static int64_t hold_ms(const struct outlet *o, const struct verdict_result *v)
 {
-	int64_t ms = HOLD_FIRST_MS;
+	const struct config *g = o->courier->config;
+	int64_t longest = g->retry_longest * MSEC_PER_SEC;
+	int64_t ms = g->retry_first * MSEC_PER_SEC;
 
 	if (v->verdict == VERDICT_ACCOUNT_BLOCKED)
-		ms = HOLD_BLOCKED_MS;
-	for (unsigned i = 1; i < o->failures && ms < HOLD_LONGEST_MS; i++)
+		ms = longest;
+	for (unsigned i = 1; i < o->failures && ms < longest; i++)
 		ms *= 2;
-	if (ms > HOLD_LONGEST_MS)
-		ms = HOLD_LONGEST_MS;
-	ms = ms / 2 + random_below((uint32_t)(ms / 2));
+	if (ms > longest)
+		ms = longest;
+	ms = ms / 2 + random_below((uint32_t)(ms / 2 + 1));
 	if (ms < (int64_t)v->hold_s * MSEC_PER_SEC)
 		ms = (int64_t)v->hold_s * MSEC_PER_SEC;
 	return ms;

@@ -114,22 +114,25 @@ static void on_put_off(void *arg, enum store_result r)
 	replay_next(o);
 }
 
-/* A message's own back-off: 1, 2, 4 ... 60 minutes. */
-int64_t settle_own_delay_s(unsigned attempts)
+/*
+ * A message's own back-off: from twice [retry] first, doubling, to four times
+ * longest (10 s to an hour).
+ */
+int64_t settle_own_delay_s(const struct config *g, unsigned attempts)
 {
-	int64_t delay = 60;
+	int64_t delay = g->retry_first, longest = 4 * g->retry_longest;
 
-	while (attempts-- > 1 && delay < 3600)
+	while (attempts-- > 0 && delay < longest)
 		delay *= 2;
-	return delay < 3600 ? delay : 3600;
+	return delay < longest ? delay : longest;
 }
 
-static void count_attempt(struct queue_message *m, const char *cause,
-			  const char *reply, bool own)
+static void count_attempt(const struct config *g, struct queue_message *m,
+			  const char *cause, const char *reply, bool own)
 {
 	m->attempts++;
 	if (own)
-		m->next_s = clock_wall_s() + settle_own_delay_s(m->attempts);
+		m->next_s = clock_wall_s() + settle_own_delay_s(g, m->attempts);
 	settle_set_cause(m, cause, reply);
 }
 
@@ -138,7 +141,7 @@ void settle_put_off(struct delivery *d, const char *cause, const char *reply,
 {
 	struct outlet *o = d->outlet;
 
-	count_attempt(d->message, cause, reply, own);
+	count_attempt(d->courier->config, d->message, cause, reply, own);
 	o->leaving++;
 	queue_update(d->courier->store, d->message, on_put_off, o);
 	delivery_free(d);
@@ -294,7 +297,7 @@ void settle_bounce_some(struct delivery *d, const struct refusal *list,
 	rest->n_recipients = d->rest->n_recipients;
 	d->rest->recipients = recipients;
 	d->rest->n_recipients = count;
-	count_attempt(rest, cause, reply, true);
+	count_attempt(d->courier->config, rest, cause, reply, true);
 	d->message = all;
 	if (n)
 		bounce(d, list, n, rest);

@@ -203,7 +203,7 @@ static void fill_rest(struct delivery *d, const struct split *s)
 	rest->size = m->size;
 	rest->created_s = m->created_s;
 	rest->attempts = 1;
-	rest->next_s = clock_wall_s() + settle_own_delay_s(1);
+	rest->next_s = clock_wall_s() + settle_own_delay_s(d->courier->config, 1);
 	settle_set_cause(rest, "recipient-deferred", reply);
 	mem_free(reply);
 }

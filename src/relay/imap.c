@@ -169,7 +169,7 @@ static void on_back_failed(void *owner, const struct imap_client_failure *f)
 	struct imap_session *s = owner;
 	struct imap_verdict_input in = {
 		.stage = f->not_connected ? IMAP_AT_PROBE : IMAP_AT_LOGIN,
-		.status = IMAP_STATUS_NO,
+		.status = f->status,
 		.code = span_str(f->code),
 		.text = span_str(f->text),
 		.token_fresh = s->renewed,

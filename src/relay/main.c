@@ -43,7 +43,9 @@ static void on_accept(void *owner, int fd, const char *peer)
 		close(fd);
 		return;
 	}
-	c = conn_accept(f->relay->loop, fd, f->trust, ignore_event, f);
+	c = conn_accept(f->relay->loop, fd,
+			f->tls == TLS_IMPLICIT ? f->trust : NULL, ignore_event,
+			f);
 	if (f->protocol == SERVICE_SMTP)
 		smtp_session_start(f, c, auth_allowed(f, peer), peer);
 	else

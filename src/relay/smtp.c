@@ -219,6 +219,7 @@ void smtp_session_start(struct front *f, struct conn *c, bool auth_allowed,
 		.hostname = g->hostname,
 		.session_id = s->s.id,
 		.auth_allowed = auth_allowed,
+		.starttls = f->tls == TLS_STARTTLS ? f->trust : NULL,
 		.limits = {
 			.line = 4096,
 			.auth_line = 12288 + 2,
