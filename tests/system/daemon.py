@@ -32,6 +32,14 @@ def program(name):
     return shutil.which(name) or f'/usr/local/sbin/{name}'
 
 
+def environment():
+    """For the daemon: where the roles of the build tree are."""
+    env = dict(os.environ)
+    if os.access(os.path.join(BUILD, 'mailbearerd'), os.X_OK):
+        env.setdefault('MAILBEARER_LIBEXEC', BUILD)
+    return env
+
+
 def error_events():
     """Names of the events logged at level error or worse."""
     with open(EVENTS, encoding='utf-8') as f:
@@ -188,11 +196,12 @@ class Daemon:
 
     # ---- processes
 
-    def start(self, wait=True, argv=None, **popen):
+    def start(self, wait=True, argv=None, env=None, **popen):
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
                 argv or [program('mailbearerd'), '-c', self.config],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**environment(), **(env or {})}, **popen)
         if wait:
             self.wait_ready()
         return self

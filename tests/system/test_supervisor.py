@@ -11,7 +11,7 @@ import textwrap
 import threading
 
 import clients
-from daemon import HERE, ROLES, Daemon, crypt, program
+from daemon import HERE, ROLES, Daemon, crypt, environment, program
 from harness import Case, lab_provider, main, message
 from lab import free_ports, until
 from raw import Imap, Raw, Smtp
@@ -273,7 +273,7 @@ class Ends(Case):
         try:
             done = subprocess.run(
                 [program('mailbearerd'), '-c', d.config], timeout=20,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 check=False)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(str(d.smtp_port), done.stdout)
@@ -367,7 +367,7 @@ class Sockets(Case):
         early.close()
         d.start(argv=[sys.executable, f'{HERE}/hand_over.py',
                       ':'.join(names), program('mailbearerd'), '-c',
-                      d.config], env={**os.environ, 'HELD': ' '.join(
+                      d.config], env={'HELD': ' '.join(
                           str(s.fileno()) for s in held)},
                 pass_fds=[s.fileno() for s in held])
         try:
