@@ -94,8 +94,9 @@ class Sandbox:
         """how: aadsts=50173, preset=NAME, body={...}, access=, sessions="""
         return self.post("/kill", user=user, **how)
 
-    def expire(self, user=None, which="access"):
-        return self.post("/expire", user=user, which=which)
+    def expire(self, user=None, which="access", sessions=False):
+        return self.post("/expire", user=user, which=which,
+                         sessions=sessions)
 
     def mint(self, user, **fields):
         return self.post("/mint", user=user, **fields)
@@ -168,6 +169,7 @@ class Sandbox:
             self.process.kill()
             status = self.process.wait()
         self.process.stdout.close()
+        self.process.stdin.close()
         self.process = None
         return status
 
@@ -186,10 +188,11 @@ def start(folder=None, *arguments):
     folder = folder or tempfile.mkdtemp(prefix="sandbox-")
     process = subprocess.Popen(
         [sys.executable, os.path.join(HERE, "provider.py"), "--dir", folder,
-         "--foreground", *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+         "--foreground", "--until-eof", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     if process.stdout.readline() != b"ready\n":
         process.stdout.close()
+        process.stdin.close()
         raise SandboxError("provider.py ended with %s" % process.wait())
     return Sandbox(folder, process)
 

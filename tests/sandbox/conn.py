@@ -43,7 +43,8 @@ class Conn:
         self.buf = bytearray()
         self.out = bytearray()
         self.tls = None
-        self.user = None
+        self.user = None            # whose mailbox it is logged in to
+        self.owner = None           # whose token did it
         self.closed = None
         self._waiting = {}
         self._lock = asyncio.Lock()

@@ -72,7 +72,8 @@ class Control:
             answer = await work(data, request)
         except NotFound as exc:
             return web.json_response({"error": "not found: %s" % exc}, 404)
-        except (BadRequest, KeyError, ValueError, TypeError) as exc:
+        except (BadRequest, LookupError, ValueError, TypeError,
+                AttributeError) as exc:
             return web.json_response(
                 {"error": "%s: %s" % (type(exc).__name__, exc)}, 400)
         if isinstance(answer, web.Response):
@@ -166,22 +167,29 @@ class Control:
         killed = self.state.grants.kill_user(user, body, access)
         ended = 0
         if data.get("sessions", access):
-            ended = self.dismiss(self.state.connections(user=user))
+            ended = self.dismiss([c for c in self.state.connections()
+                                  if c.owner is user])
         self.state.note("control", "grant-killed", user=user.address,
                         grants=killed, sessions=ended,
                         error=body.get("error"))
         return {"grants": killed, "sessions": ended}
 
     async def expire(self, data, _request):
-        """Access tokens (or "which": "refresh") expire now."""
+        """Access tokens (or "which": "refresh") expire now; "sessions" that
+        used them end too if wanted."""
         user = self.user(data) if data.get("user") else None
         which = data.get("which", "access")
         if which not in ("access", "refresh"):
             raise BadRequest("which: access or refresh")
         count = self.state.grants.expire(
             lambda t: user is None or t.grant.user is user, which)
+        ended = 0
+        if data.get("sessions"):
+            ended = self.dismiss([
+                c for c in self.state.connections()
+                if c.owner and user in (None, c.owner)])
         self.state.note("control", "expired", which=which, count=count)
-        return {"expired": count}
+        return {"expired": count, "sessions": ended}
 
     async def mint(self, data, _request):
         """Tokens without a sign-in, for benchmarks and bare tests."""
@@ -194,14 +202,16 @@ class Control:
     async def approve(self, data, request):
         """Signs in on an authorization URL and consents (or "deny"); tells
         where the browser would be sent."""
-        split = urllib.parse.urlsplit(data["url"])
-        fields = web.one_each(split.query)
+        endpoint, _, text = data["url"].partition("?")
+        if endpoint != self.state.issuer + "/authorize":
+            raise BadRequest("not the authorization endpoint: " + endpoint)
+        fields = web.one_each(text)
         name = data.get("user") or fields.get("login_hint")
         fields.update(username=name or "",
                       decision="deny" if data.get("deny") else "approve")
         inner = web.Request("POST", "/authorize", {},
                             urllib.parse.urlencode(fields).encode())
-        inner.conn, inner.twice = request.conn, set()
+        inner.conn, inner.twice = request.conn, web.repeated(text)
         response = await self.oauth.handle(inner)
         location = response.headers.get("Location")
         if not location:

@@ -228,9 +228,9 @@ class Session(Boxes):
                                       mechanism=mechanism)
         if fault:
             state.faults.drop(fault, self.conn, "before")
-            if fault.get("challenge"):
-                await self.refuse_politely(
-                    mechanism, sasl.challenge(fault.get("challenge")))
+            if fault.get("challenge") and not await self.refuse_politely(
+                    mechanism, sasl.challenge(fault.get("challenge"))):
+                return "BAD AUTHENTICATE cancelled"
             if await state.faults.play(fault, self.conn, self.tag):
                 return None
         if not verdict.accepted:
@@ -238,7 +238,7 @@ class Session(Boxes):
                        name=verdict.name, why=verdict.reason,
                        mechanism=mechanism)
             return await self.refuse(mechanism, verdict)
-        now = state.count_login(self.conn, verdict.user)
+        now = state.count_login(self.conn, verdict.user, verdict.token)
         if 0 < self.settings["imap_concurrency"] < now:
             state.note("imap", "concurrency", self.conn, now=now)
             self.over = True

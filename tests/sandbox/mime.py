@@ -1,5 +1,4 @@
-"""Just enough MIME for FETCH: parts, ENVELOPE, BODYSTRUCTURE (RFC 3501 §7.4.2).
-"""
+"""Just enough MIME for FETCH: parts, ENVELOPE, BODYSTRUCTURE (RFC 3501 §7)."""
 
 import email.utils
 import re

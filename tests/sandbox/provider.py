@@ -140,6 +140,8 @@ class Provider:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        if self.options.until_eof:
+            loop.add_reader(0, lambda: os.read(0, 4096) or stop.set())
         self.listen()
         self.announce()
         ready()
@@ -174,7 +176,12 @@ def parse(arguments):
                         help="a GET of /authorize with login_hint signs in")
     parser.add_argument("--foreground", action="store_true",
                         help="do not go to the background when ready")
+    parser.add_argument("--until-eof", action="store_true",
+                        help="end when standard input does (so that nothing"
+                             " is left if the parent is killed)")
     options = parser.parse_args(arguments)
+    if options.until_eof and not options.foreground:
+        parser.error("--until-eof needs --foreground")
     options.dir = os.path.abspath(options.dir)
     return options
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 import urllib.error
 
 from selfcase import (ALICE, DEMO, DEVICE, REDIRECT, Case, box, client,
@@ -181,6 +182,20 @@ class OAuthTest(Case):
         # the first did nothing; the second has rotated: this is reuse
         self.assertEqual(self.refresh(token)[0], 400)
         self.assertEqual(box.tokens()["family_revocations"][DEMO], 1)
+
+    def test_refreshes_in_flight_are_counted(self):
+        token = box.mint(DEMO)["refresh_token"]
+        box.settings(rotate=False)
+        box.fault(protocol="oauth", stage="token", delay=0.3, times=2)
+        both = [threading.Thread(target=self.refresh, args=(token,))
+                for _ in range(2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        report = box.tokens()
+        self.assertEqual(report["max_in_flight"][DEMO], 2)
+        self.assertEqual(report["refreshes"][DEMO], 2)
 
     def test_admin_consent_clears_the_fault(self):
         token = box.mint(DEMO)["refresh_token"]

@@ -128,6 +128,13 @@ class SmtpTest(Case):
         self.assertEqual(box.violations()[0]["what"],
                          "sent more before the reply")
 
+    def test_pipelining_only_if_advertised(self):
+        box.settings(smtp_capabilities=[])
+        server = self.ready()
+        server.send("MAIL FROM:<>\r\nRCPT TO:<%s>\r\n" % BOB)
+        self.assertEqual(server.getreply()[0], 554)
+        self.assertEqual(len(box.violations()), 1)
+
     def test_refusals_by_stage(self):
         for preset in ("m365-smtp-auth-disabled-tenant",
                        "gmail-smtp-bad-credentials"):

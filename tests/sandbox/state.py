@@ -243,10 +243,11 @@ class State:
                 found.append(conn)
         return found
 
-    def count_login(self, conn, user):
-        """Enters a login; returns how many of that user's connections over
-        that protocol are now open, this one included."""
+    def count_login(self, conn, user, token=None):
+        """Enters a login to user's mailbox; returns how many connections to
+        it over that protocol are now open, this one included."""
         conn.user = user
+        conn.owner = token.grant.user if token else None
         now = self.count_up("%s %s" % (conn.protocol, user.address))
         self.totals["login " + conn.protocol] += 1
         return now
