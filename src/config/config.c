@@ -72,11 +72,10 @@ static void complete(struct config *c)
 	}
 }
 
-struct config *config_parse(const struct config_blobs *b,
-			    struct config_errors *errors)
+struct config *config_read(const struct config_blobs *b,
+			   struct config_errors *errors)
 {
 	const struct config_blob *blob = config_blobs_find(b, "ini");
-	unsigned before = errors->count;
 	struct config *c = NULL;
 	struct ini_file file;
 
@@ -86,11 +85,20 @@ struct config *config_parse(const struct config_blobs *b,
 	}
 	ini_read(blob, &file, errors);
 	ini_check(&file, errors);
-	if (errors->count == before) {
-		c = file.config;
-		file.config = NULL;
-		complete(c);
-	}
+	c = file.config;
+	file.config = NULL;
 	ini_file_clear(&file);
+	complete(c);
+	return c;
+}
+
+struct config *config_parse(const struct config_blobs *b,
+			    struct config_errors *errors)
+{
+	unsigned before = errors->count;
+	struct config *c = config_read(b, errors);
+
+	if (errors->count != before)
+		config_free(&c);
 	return c;
 }

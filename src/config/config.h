@@ -167,6 +167,12 @@ struct accounts {
  */
 struct config *config_parse(const struct config_blobs *b,
 			    struct config_errors *errors) MB_MUSTCHECK;
+/*
+ * What can be made of the ini, mistakes or not: for tools that must find a
+ * running daemon while somebody edits the file. NULL only without the blob.
+ */
+struct config *config_read(const struct config_blobs *b,
+			   struct config_errors *errors) MB_MUSTCHECK;
 void config_free(struct config **cp);
 
 /*
