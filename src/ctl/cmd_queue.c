@@ -1,0 +1,255 @@
+/* queue show, why, retry, hold, release, delete, export. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "codec/base64.h"
+#include "ctl/api.h"
+#include "ctl/text.h"
+#include "ctl/trouble.h"
+
+/* ---- queue show ---- */
+
+static void add_moment(struct buf *out, const char *name, int64_t when,
+		       int64_t now)
+{
+	if (when <= 0)
+		return;
+	buf_printf(out, "%-12s ", name);
+	text_add_time(out, when, now);
+	buf_printf(out, " (%s", when > now ? "in " : "");
+	text_add_age(out, when > now ? when - now : now - when);
+	buf_printf(out, "%s)\n", when > now ? "" : " ago");
+}
+
+static void add_recipients(struct buf *out, const struct json *message)
+{
+	const struct json *list = json_get(message, "recipients");
+
+	for (size_t i = 0; i < json_count(list); i++)
+		text_add_fact(out, i ? "" : "to", json_text(json_at(list, i)));
+}
+
+static void add_message(struct buf *out, const struct json *m, int64_t now)
+{
+	struct span from = json_get_text(m, "reverse_path");
+
+	text_add_fact(out, "message", json_get_text(m, "id"));
+	text_add_fact(out, "state", json_get_text(m, "state"));
+	text_add_fact(out, "account", json_get_text(m, "account"));
+	text_add_fact(out, "login", json_get_text(m, "login"));
+	text_add_fact(out, "session", json_get_text(m, "session"));
+	text_add_fact(out, "client", json_get_text(m, "address"));
+	text_add_fact(out, "from", from.len > 0 ? from : SPAN("<>"));
+	add_recipients(out, m);
+	buf_printf(out, "%-12s ", "size");
+	text_add_size(out, json_get_int(m, "size", 0));
+	buf_add_char(out, '\n');
+	add_moment(out, "accepted", json_get_int(m, "created", 0), now);
+	add_moment(out, "next try", json_get_int(m, "next", 0), now);
+	buf_printf(out, "%-12s %lld\n", "attempts",
+		   (long long)json_get_int(m, "attempts", 0));
+	text_add_fact(out, "last reply", json_get_text(m, "last_reply"));
+	text_add_fact(out, "cause", json_get_text(m, "cause"));
+	text_add_fact(out, "why", json_get_text(m, "why"));
+}
+
+enum ctl_exit cmd_queue_show(struct ctl *ctl, const struct args *a)
+{
+	struct buf out = BUF_INIT;
+	struct api_answer answer;
+	enum ctl_exit exit = api_get_named(ctl, "/v1/queue/", args_get(a, "ID"),
+					   "", &answer);
+
+	if (exit != CTL_FINE)
+		return exit;
+	if (ctl->json) {
+		api_print(answer.doc, JSON_LAYOUT_INDENTED);
+	} else {
+		add_message(&out, answer.doc, clock_wall_s());
+		ctl_print(&out);
+	}
+	api_clear(&answer);
+	return CTL_FINE;
+}
+
+/* ---- queue why ---- */
+
+/* What mends it stands with the account; a message whose account works or is
+ * unknown has no more to say. */
+static void add_account_trouble(struct ctl *ctl, struct buf *out,
+				struct span address)
+{
+	struct buf path = BUF_INIT;
+	struct api_answer answer;
+
+	api_path(&path, "/v1/accounts/", address, "");
+	api_try(ctl, "GET", buf_span(&path), NULL, API_TIMEOUT_S, &answer);
+	buf_clear(&path);
+	if (answer.exit == CTL_FINE)
+		trouble_add(out, answer.doc, &ctl->screen, clock_wall_s(),
+			    false);
+	api_clear(&answer);
+}
+
+static void add_why(struct ctl *ctl, struct buf *out, const struct json *m)
+{
+	struct span why = json_get_text(m, "why");
+	struct buf line = BUF_INIT;
+
+	text_add(&line, why.len > 0 ? why : json_get_text(m, "state"));
+	text_wrap(out, buf_span(&line), 0, ctl->screen.width);
+	text_add_fact(out, "last reply", json_get_text(m, "last_reply"));
+	add_moment(out, "next try", json_get_int(m, "next", 0),
+		   clock_wall_s());
+	if (span_is(json_get_text(m, "state"), "held")) {
+		buf_add_str(out, "    -> mailbearerctl queue release ");
+		text_add(out, json_get_text(m, "id"));
+		buf_add_char(out, '\n');
+	}
+	add_account_trouble(ctl, out, json_get_text(m, "account"));
+	buf_clear(&line);
+}
+
+enum ctl_exit cmd_queue_why(struct ctl *ctl, const struct args *a)
+{
+	struct buf out = BUF_INIT;
+	struct api_answer answer;
+	enum ctl_exit exit = api_get_named(ctl, "/v1/queue/", args_get(a, "ID"),
+					   "", &answer);
+
+	if (exit != CTL_FINE)
+		return exit;
+	if (ctl->json) {
+		api_print(answer.doc, JSON_LAYOUT_INDENTED);
+	} else {
+		add_why(ctl, &out, answer.doc);
+		ctl_print(&out);
+	}
+	api_clear(&answer);
+	return CTL_FINE;
+}
+
+/* ---- queue retry, hold, release, delete ---- */
+
+static struct json *which(const struct args *a)
+{
+	const char *id = args_get(a, "ID"), *account = args_get(a, "--account");
+	struct json *body = json_new_object();
+
+	if (id)
+		json_put_str(body, "id", id);
+	else if (account)
+		json_put_str(body, "account", account);
+	else
+		json_put_bool(body, "all", true);
+	return body;
+}
+
+static enum ctl_exit change(struct ctl *ctl, const struct args *a,
+			    const char *verb, const char *done)
+{
+	struct json *body = which(a);
+	struct buf path = BUF_INIT, out = BUF_INIT;
+	struct api_answer answer;
+	enum ctl_exit exit;
+
+	buf_printf(&path, "/v1/queue/%s", verb);
+	exit = api_call(ctl, "POST", buf_span(&path), body, API_TIMEOUT_S,
+			&answer);
+	buf_clear(&path);
+	json_free(&body);
+	if (exit != CTL_FINE)
+		return exit;
+	if (ctl->json) {
+		api_print(answer.doc, JSON_LAYOUT_INDENTED);
+	} else {
+		text_add_count(&out, json_get_int(answer.doc, "count", 0),
+			       "message", "messages");
+		buf_printf(&out, " %s.\n", done);
+		ctl_print(&out);
+	}
+	api_clear(&answer);
+	return CTL_FINE;
+}
+
+enum ctl_exit cmd_queue_retry(struct ctl *ctl, const struct args *a)
+{
+	return change(ctl, a, "retry", "to be tried now");
+}
+
+enum ctl_exit cmd_queue_hold(struct ctl *ctl, const struct args *a)
+{
+	return change(ctl, a, "hold", "held");
+}
+
+enum ctl_exit cmd_queue_release(struct ctl *ctl, const struct args *a)
+{
+	return change(ctl, a, "release", "released");
+}
+
+enum ctl_exit cmd_queue_delete(struct ctl *ctl, const struct args *a)
+{
+	return change(ctl, a, "delete", "deleted");
+}
+
+/* ---- queue export ---- */
+
+/* One chunk is in memory at a time. */
+static enum ctl_exit get_chunk(struct ctl *ctl, const char *id, unsigned n,
+			       struct api_answer *answer)
+{
+	char suffix[32];
+
+	snprintf(suffix, sizeof(suffix), "/chunk/%u", n);
+	return api_get_named(ctl, "/v1/queue/", id, suffix, answer);
+}
+
+static bool print_chunk(struct span data)
+{
+	struct buf out = BUF_SECRET;
+	bool good = base64_decode(&out, data);
+
+	if (good)
+		ctl_print(&out);
+	else
+		ctl_complain("mailbearerd sent a broken piece");
+	buf_clear(&out);
+	return good;
+}
+
+/* {"id": "...", "chunks": ["base64", ...]} */
+static bool print_json_chunk(const char *id, unsigned n, struct span data)
+{
+	struct buf out = BUF_SECRET;
+
+	/* both are of letters, digits and the like: see is_id in grammar.c */
+	if (n == 0)
+		buf_printf(&out, "{\"id\": \"%s\", \"chunks\": [", id);
+	if (data.len > 0)
+		buf_printf(&out, "%s\"%.*s\"", n ? ",\n" : "", SPAN_FMT(data));
+	else
+		buf_add_str(&out, "]}\n");
+	ctl_print(&out);
+	return true;
+}
+
+enum ctl_exit cmd_queue_export(struct ctl *ctl, const struct args *a)
+{
+	const char *id = args_get(a, "ID");
+	bool more = true, good = true;
+
+	for (unsigned n = 0; more && good; n++) {
+		struct api_answer answer;
+		enum ctl_exit exit = get_chunk(ctl, id, n, &answer);
+		struct span data;
+
+		if (exit != CTL_FINE)
+			return exit;
+		data = json_get_text(answer.doc, "data");
+		more = data.len > 0;
+		good = ctl->json ? print_json_chunk(id, n, data) :
+				   print_chunk(data);
+		api_clear(&answer);
+	}
+	return good ? CTL_FINE : CTL_HUMAN;
+}

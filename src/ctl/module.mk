@@ -1,0 +1,32 @@
+noinst_LIBRARIES += libctl.a
+libctl_a_SOURCES = \
+	src/ctl/api.c \
+	src/ctl/api.h \
+	src/ctl/cmd_account.c \
+	src/ctl/cmd_auth.c \
+	src/ctl/cmd_daemon.c \
+	src/ctl/cmd_login.c \
+	src/ctl/cmd_queue.c \
+	src/ctl/cmd_queue_list.c \
+	src/ctl/command.c \
+	src/ctl/ctl.h \
+	src/ctl/grammar.c \
+	src/ctl/grammar.h \
+	src/ctl/http.c \
+	src/ctl/http.h \
+	src/ctl/input.c \
+	src/ctl/input.h \
+	src/ctl/print.c \
+	src/ctl/status.c \
+	src/ctl/status.h \
+	src/ctl/text.c \
+	src/ctl/text.h \
+	src/ctl/trouble.c \
+	src/ctl/trouble.h
+CTL_LIBS = libctl.a libconfig.a libcodec.a libbase.a $(INIH_LIBS) \
+	$(CYAML_LIBS) $(JANSSON_LIBS)
+
+bin_PROGRAMS += mailbearerctl
+mailbearerctl_SOURCES = src/ctl/main.c
+mailbearerctl_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
+mailbearerctl_LDADD = $(CTL_LIBS)
