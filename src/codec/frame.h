@@ -55,7 +55,8 @@ enum auth_result {
 enum grant_result {
 	GRANT_OK,      /* token, user, mechanisms, endpoint, generation */
 	GRANT_WAIT,    /* temporary: state retrying; FIELD_TEXT says why */
-	GRANT_REFUSED, /* a human is needed: FIELD_STATE, FIELD_TEXT, FIELD_STEP */
+	/* a human is needed: FIELD_STATE, FIELD_TEXT, FIELD_STEP */
+	GRANT_REFUSED,
 };
 
 enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE };

@@ -1,7 +1,8 @@
 /* accounts.yaml. */
+#include "config/accounts.h"
+
 #include "base/mem.h"
 #include "config/account_check.h"
-#include "config/accounts.h"
 #include "config/option.h"
 
 struct raw_login {

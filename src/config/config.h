@@ -9,6 +9,8 @@
  *
  * Every mistake is reported, with file, line and what was expected, in one
  * pass. A configuration with a mistake is never used.
+ *
+ * Long because what the three files say is one thing to those who read it.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H

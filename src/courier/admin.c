@@ -334,7 +334,8 @@ static void change(const struct admin_request *q, enum queue_change what,
 	a->run_after = run_after;
 	queue_change(c->store, &(struct queue_select){ id, account }, what,
 		     on_changed, a);
-	log_event(LOG_ADMIN_REQUEST, LOG_TEXT("request", queue_change_name(what)),
+	log_event(LOG_ADMIN_REQUEST,
+		  LOG_TEXT("request", queue_change_name(what)),
 		  LOG_TEXT("message", id), LOG_TEXT("account", account));
 	mem_free(id);
 	mem_free(account);

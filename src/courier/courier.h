@@ -9,6 +9,8 @@
  * A delivery is one message on its way through a wire (a provider
  * connection); what the provider said is turned into a verdict in delivery.c
  * and nowhere else.
+ *
+ * Long because the files of the room share these structs.
  */
 #ifndef COURIER_COURIER_H
 #define COURIER_COURIER_H

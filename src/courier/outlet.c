@@ -159,7 +159,8 @@ static bool take_grant(struct outlet *o, const struct frame *f, struct buf *why)
 	o->generation = frame_number(f, FIELD_GENERATION, 0);
 	o->expires_ms = clock_mono_ms() +
 			(int64_t)frame_number(f, FIELD_EXPIRES, 0);
-	o->max_connections = (unsigned)frame_number(f, FIELD_MAX_CONNECTIONS, 0);
+	o->max_connections =
+		(unsigned)frame_number(f, FIELD_MAX_CONNECTIONS, 0);
 	o->max_per_minute = (unsigned)frame_number(f, FIELD_MAX_PER_MINUTE, 0);
 	if (!o->max_connections)
 		o->max_connections = CONNECTIONS_FALLBACK;

@@ -267,7 +267,8 @@ static void bounce(struct delivery *d, const struct refusal *list, size_t n,
 	struct leaving *l = leaving_new(d);
 
 	l->rest = rest;
-	if (bounce_queue(d->courier, d->message, list, n, on_notice_stored, l)) {
+	if (bounce_queue(d->courier, d->message, list, n, on_notice_stored,
+			 l)) {
 		d->outlet->storing++;
 		log_done(d->message, rest ? "partly-bounced" : "bounced",
 			 list[0].text);

@@ -26,7 +26,8 @@ static void wait_out(struct delivery *d, const struct verdict_result *v,
 		settle_put_off(d, v->cause, reply, own);
 	} else if (d->courier->config->on_tempfail == TEMPFAIL_PASS &&
 		   code / 100 == 4) {
-		delivery_set_answer(d, code, *enhanced ? enhanced : "4.0.0", text);
+		delivery_set_answer(d, code, *enhanced ? enhanced : "4.0.0",
+				    text);
 		delivery_answer(d);
 	} else {
 		delivery_to_queue(d, v->cause, reply);
@@ -94,7 +95,8 @@ static void message_fault(struct delivery *d, int code, const char *enhanced,
 {
 	outlet_works(d->outlet);
 	if (d->live) {
-		delivery_set_answer(d, code, *enhanced ? enhanced : "5.0.0", text);
+		delivery_set_answer(d, code, *enhanced ? enhanced : "5.0.0",
+				    text);
 		delivery_answer(d);
 	} else {
 		settle_bounce_all(d, code, enhanced, text);
@@ -203,7 +205,8 @@ static void fill_rest(struct delivery *d, const struct split *s)
 	rest->size = m->size;
 	rest->created_s = m->created_s;
 	rest->attempts = 1;
-	rest->next_s = clock_wall_s() + settle_own_delay_s(d->courier->config, 1);
+	rest->next_s = clock_wall_s() +
+		       settle_own_delay_s(d->courier->config, 1);
 	settle_set_cause(rest, "recipient-deferred", reply);
 	mem_free(reply);
 }

@@ -41,7 +41,8 @@ static void load_grant(struct account *a)
 	if (r == STORE_ERROR)
 		log_event(LOG_STORE_ERROR,
 			  LOG_TEXT("account", a->config->address),
-			  LOG_TEXT("error", "the refresh token cannot be read"));
+			  LOG_TEXT("error",
+				   "the refresh token cannot be read"));
 }
 
 static void on_timer(void *arg)

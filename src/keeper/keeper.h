@@ -3,6 +3,8 @@
  *
  * One struct keeper per process. Accounts live across reloads: the same
  * address with the same client keeps its tokens and state.
+ *
+ * Long because the files of the room share these structs.
  */
 #ifndef KEEPER_KEEPER_H
 #define KEEPER_KEEPER_H
@@ -86,7 +88,7 @@ struct account {
 	int64_t expires_ms;       /* monotonic */
 	int64_t lifetime_ms;
 	uint64_t generation;      /* of the access token, from 1 */
-	int64_t renewed_ms;       /* monotonic: renewed because it was refused */
+	int64_t renewed_ms;       /* monotonic, when refused and renewed */
 	int64_t asked_ms;         /* monotonic, when it was last asked for */
 
 	struct vault_grant grant; /* newest refresh token */
@@ -205,7 +207,12 @@ void login_drop_channel(struct keeper *k, const struct channel *ch);
 bool login_add(struct keeper *k, const struct account *a, struct span name,
 	       struct span networks, const struct secret *password,
 	       struct secret *made, struct buf *why);
-enum login_removal { LOGIN_REMOVED, LOGIN_UNKNOWN, LOGIN_IN_FILE, LOGIN_UNSAVED };
+enum login_removal {
+	LOGIN_REMOVED,
+	LOGIN_UNKNOWN,
+	LOGIN_IN_FILE,
+	LOGIN_UNSAVED
+};
 enum login_removal login_remove(struct keeper *k, struct span name);
 
 /* ---- ticket.c: a relay's right to one account's token ---- */

@@ -25,7 +25,8 @@ static const struct config_blob *secret_blob(const struct account *a)
 /* The file may end with a newline; the secret does not. */
 static struct span without_newline(struct span s)
 {
-	while (s.len && (s.data[s.len - 1] == '\n' || s.data[s.len - 1] == '\r'))
+	while (s.len &&
+	       (s.data[s.len - 1] == '\n' || s.data[s.len - 1] == '\r'))
 		s.len--;
 	return s;
 }

@@ -237,7 +237,7 @@ int listener_open_unix(const char *path, unsigned mode, struct buf *why)
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return complain(why, path, ENAMETOOLONG);
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
 		if (somebody_serves(&sa))
 			return complain(why, path, EADDRINUSE);

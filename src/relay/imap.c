@@ -205,7 +205,8 @@ static void dial(struct imap_session *s, const struct frame *f)
 							 on_back_failed };
 	struct buf why = BUF_INIT;
 	struct tls_client *trust = tls_client_get(frame_text(f, FIELD_CA), &why);
-	int64_t wait = s->s.relay->config->provider_timeout * MSEC_PER_SEC;
+	int64_t wait =
+		s->s.relay->config->provider_timeout * MSEC_PER_SEC;
 	char *host = span_dup(frame_text(f, FIELD_HOST));
 	char *user = span_dup(frame_text(f, FIELD_USER));
 	char *mechanisms = span_dup(frame_text(f, FIELD_MECHANISMS));
@@ -312,8 +313,8 @@ static void on_login(void *arg, const struct frame *f)
 		refuse(s, IMAP_NO_WRONG, "Wrong user name or password", NULL);
 		break;
 	case AUTH_DISABLED:
-		refuse(s, IMAP_NO_ADMIN, "IMAP is switched off for this account",
-		       "disabled");
+		refuse(s, IMAP_NO_ADMIN,
+		       "IMAP is switched off for this account", "disabled");
 		break;
 	case AUTH_TEMPORARY:
 		refuse(s, IMAP_NO_UNAVAILABLE,

@@ -65,7 +65,7 @@ static void allow(void *owner, const struct smtp_envelope *e,
 {
 	(void)owner;
 	(void)e;
-	(void)a; /* code 0: whose addresses may be used is the provider's rule */
+	(void)a; /* code 0: whose address may be used, the provider knows */
 }
 
 static void allow_rcpt(void *owner, struct span recipient,

@@ -19,7 +19,15 @@
 #define CHUNK_BITS 20
 #define CHUNK_ROWID(seq, n) (((int64_t)(seq) << CHUNK_BITS) | (int64_t)(n))
 
-enum op_kind { OP_ADD, OP_UPDATE, OP_REMOVE, OP_CHANGE, OP_LIST, OP_CHUNK, OP_COUNT };
+enum op_kind {
+	OP_ADD,
+	OP_UPDATE,
+	OP_REMOVE,
+	OP_CHANGE,
+	OP_LIST,
+	OP_CHUNK,
+	OP_COUNT
+};
 
 struct queue_op {
 	STAILQ_ENTRY(queue_op) link;

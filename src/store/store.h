@@ -56,7 +56,7 @@ struct queue_message {
 	int64_t created_s;   /* wall clock */
 	int64_t next_s;      /* no attempt before; 0: at once */
 	unsigned attempts;
-	char *last_reply;    /* the provider's words, or ours, of the last try */
+	char *last_reply;    /* the provider's words, or ours, of late */
 	char *cause;         /* why it was queued: name of the verdict row */
 };
 

@@ -50,12 +50,14 @@ static void prepare(struct vault *v)
 				     "ORDER BY name");
 	v->login_put = db_prepare(
 		d, "INSERT OR REPLACE INTO logins (account, name, "
-		   "password_hash, networks, created_s) VALUES (?1,?2,?3,?4,?5)");
+		   "password_hash, networks, created_s) "
+		   "VALUES (?1,?2,?3,?4,?5)");
 	v->login_drop = db_prepare(d, "DELETE FROM logins WHERE name=?1");
 	v->state_all = db_prepare(d, "SELECT account, service, state, since_s, "
 				     "cause, text, step FROM states");
 	v->state_put = db_prepare(
-		d, "INSERT OR REPLACE INTO states VALUES (?1,?2,?3,?4,?5,?6,?7)");
+		d, "INSERT OR REPLACE INTO states "
+		   "VALUES (?1,?2,?3,?4,?5,?6,?7)");
 }
 
 /*
@@ -344,7 +346,8 @@ enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
 	return r;
 }
 
-enum store_result vault_state_save(struct vault *v, const struct vault_state *st)
+enum store_result vault_state_save(struct vault *v,
+				   const struct vault_state *st)
 {
 	sqlite3_stmt *s = v->state_put;
 

@@ -140,5 +140,3 @@ def text_part(part, rest):
 def flags_update(number, mail, with_uid):
     uid = b"UID %d " % mail.uid if with_uid else b""
     return b"* %d FETCH (%sFLAGS %s)\r\n" % (number, uid, flag_list(mail))
-
-

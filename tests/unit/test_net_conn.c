@@ -1,3 +1,4 @@
+/* conn and listener against plain sockets. Long because its cases share one rig. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+/* TLS connections against each other. Long because its cases share one rig. */
 #include "base/mem.h"
 #include "net/conn_state.h"
 #include "net/tls.h"

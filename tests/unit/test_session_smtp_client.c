@@ -1,3 +1,4 @@
+/* smtp_client against a provider by hand. Long because its cases share one rig. */
 #include "session_rig.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* smtp_server against a client by hand. Long because its cases share one rig. */
 #include "session_rig.h"
 
 #include "base/secret.h"
