@@ -121,3 +121,25 @@ TESTS += tests/fuzz/replay_sasl
 tests_fuzz_replay_sasl_SOURCES = tests/fuzz/fuzz_sasl.c tests/fuzz/replay.c
 tests_fuzz_replay_sasl_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_replay_sasl_LDADD = $(FUZZ_CODEC_LIBS) $(JANSSON_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_frame
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c
+tests_fuzz_fuzz_frame_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_frame_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_frame
+TESTS += tests/fuzz/replay_frame
+tests_fuzz_replay_frame_SOURCES = tests/fuzz/fuzz_frame.c tests/fuzz/replay.c
+tests_fuzz_replay_frame_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_frame_LDADD = $(FUZZ_CODEC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_dsn
+tests_fuzz_fuzz_dsn_SOURCES = tests/fuzz/fuzz_dsn.c
+tests_fuzz_fuzz_dsn_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_dsn_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_dsn_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_dsn
+TESTS += tests/fuzz/replay_dsn
+tests_fuzz_replay_dsn_SOURCES = tests/fuzz/fuzz_dsn.c tests/fuzz/replay.c
+tests_fuzz_replay_dsn_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_dsn_LDADD = $(FUZZ_CODEC_LIBS)
