@@ -27,7 +27,6 @@ enum state {
 enum outcome { GOING_ON, LOGGED_IN, FAILED };
 
 struct imap_client {
-	struct loop *loop;
 	struct conn *conn;
 	const struct imap_client_ops *ops;
 	void *owner;
@@ -440,7 +439,7 @@ static void on_event(void *owner, struct conn *conn, enum conn_event event)
 
 /* ---- the owner's side ---- */
 
-struct imap_client *imap_client_over(struct loop *l, struct conn *conn,
+struct imap_client *imap_client_over(struct conn *conn,
 				     const struct imap_client_config *config,
 				     const struct imap_client_ops *ops,
 				     void *owner)
@@ -453,7 +452,6 @@ struct imap_client *imap_client_over(struct loop *l, struct conn *conn,
 	};
 	struct imap_client *c = MEM_NEW(struct imap_client);
 
-	c->loop = l;
 	c->conn = conn;
 	c->ops = ops;
 	c->owner = owner;
@@ -482,5 +480,5 @@ struct imap_client *imap_client_new(struct loop *l, struct resolver *r,
 				      config->connect_ms, on_event, NULL);
 
 	assert(config->trust);
-	return imap_client_over(l, conn, config, ops, owner);
+	return imap_client_over(conn, config, ops, owner);
 }

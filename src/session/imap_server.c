@@ -21,11 +21,11 @@ enum phase {
 };
 
 struct imap_server {
-	struct loop *loop;
 	struct conn *conn;
 	const struct imap_server_ops *ops;
 	void *owner;
 
+	char *session_id;
 	unsigned max_errors, max_auth;
 	int64_t command_ms, auth_delay_ms;
 	struct tls_server *starttls;
@@ -78,7 +78,12 @@ static void end(struct imap_server *s, const char *reason)
 
 static void bye(struct imap_server *s, const char *text, const char *reason)
 {
-	say(s, SPAN_NONE, IMAP_STATUS_BYE, "", text);
+	struct buf out = BUF_INIT;
+
+	/* the id finds the session in the log when somebody asks */
+	buf_printf(&out, "%s, closing session %s", text, s->session_id);
+	say(s, SPAN_NONE, IMAP_STATUS_BYE, "", buf_cstr(&out));
+	buf_clear(&out);
 	end(s, reason);
 }
 
@@ -109,6 +114,7 @@ static void destroy(struct imap_server *s)
 	buf_clear(&s->tag);
 	buf_clear(&s->out);
 	tls_server_unref(&s->starttls);
+	mem_free(s->session_id);
 	mem_free(s);
 }
 
@@ -271,7 +277,8 @@ static void do_starttls(struct imap_server *s, const struct imap_command *c)
 
 static void do_logout(struct imap_server *s, const struct imap_command *c)
 {
-	bye(s, "Logging out", "logout");
+	say(s, SPAN_NONE, IMAP_STATUS_BYE, "", "Logging out");
+	end(s, "logout");
 	say(s, c->tag, IMAP_STATUS_OK, "", "LOGOUT completed");
 }
 
@@ -462,7 +469,7 @@ static void drain(struct imap_server *s)
 	if (s->phase == PHASE_HANDSHAKE)
 		end(s, "drain");
 	else if (!s->end)
-		bye(s, "Shutting down, come again", "drain");
+		bye(s, "Shutting down", "drain");
 }
 
 static void on_wake(void *arg)
@@ -497,10 +504,10 @@ struct imap_server *imap_server_new(struct loop *l, struct conn *c,
 	};
 	struct imap_server *s = MEM_NEW(struct imap_server);
 
-	s->loop = l;
 	s->conn = c;
 	s->ops = ops;
 	s->owner = owner;
+	s->session_id = mem_strdup(config->session_id);
 	s->max_errors = config->max_errors;
 	s->max_auth = config->max_auth;
 	s->command_ms = config->command_ms;

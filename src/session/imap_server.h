@@ -12,7 +12,7 @@
 struct imap_server;
 
 struct imap_server_config {
-	const char *session_id;
+	const char *session_id; /* for the BYE that ends a session */
 	size_t line, literal;   /* limits, bytes */
 	unsigned max_errors, max_auth;
 	int64_t command_ms;

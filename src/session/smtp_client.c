@@ -353,7 +353,6 @@ struct smtp_client *smtp_client_over(struct loop *l, struct conn *conn,
 {
 	struct smtp_client *c = MEM_NEW(struct smtp_client);
 
-	c->loop = l;
 	c->conn = conn;
 	c->ops = ops;
 	c->owner = owner;

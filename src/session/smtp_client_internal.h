@@ -69,7 +69,6 @@ struct smtp_client_transaction {
 };
 
 struct smtp_client {
-	struct loop *loop;
 	struct conn *conn;
 	const struct smtp_client_ops *ops;
 	void *owner;

@@ -24,10 +24,20 @@ void smtp_server_reply_error(struct smtp_server *s, int code,
 			     const char *enhanced, const char *text)
 {
 	smtp_server_reply(s, code, enhanced, text);
-	if (++s->errors < s->limits.max_errors)
-		return;
-	smtp_server_reply(s, 421, "4.7.0", "Too many errors, closing");
-	smtp_server_end(s, "errors");
+	if (++s->errors >= s->limits.max_errors)
+		smtp_server_goodbye(s, "4.7.0", "Too many errors", "errors");
+}
+
+void smtp_server_goodbye(struct smtp_server *s, const char *enhanced,
+			 const char *text, const char *reason)
+{
+	struct buf out = BUF_INIT;
+
+	/* the id finds the session in the log when somebody asks */
+	buf_printf(&out, "%s, closing session %s", text, s->session_id);
+	smtp_server_reply(s, 421, enhanced, buf_cstr(&out));
+	buf_clear(&out);
+	smtp_server_end(s, reason);
 }
 
 static void flush(struct smtp_server *s)
@@ -151,11 +161,9 @@ static bool take_line(struct smtp_server *s, struct span *in)
 
 	switch (line_next(&s->reader, in, &line)) {
 	case LINE_MORE:
-		if (s->reader.skipped > SKIP_MAX) {
-			smtp_server_reply(s, 421, "4.7.0",
-					  "Endless line, closing");
-			smtp_server_end(s, "errors");
-		}
+		if (s->reader.skipped > SKIP_MAX)
+			smtp_server_goodbye(s, "4.7.0", "Endless line",
+					    "errors");
 		return false;
 	case LINE_TOO_LONG:
 		line_too_long(s);
@@ -223,8 +231,7 @@ static void drain_if_idle(struct smtp_server *s)
 	if (s->phase == PHASE_HANDSHAKE) {
 		smtp_server_end(s, "drain");
 	} else if (s->phase == PHASE_COMMAND || s->phase == PHASE_AUTH_LINE) {
-		smtp_server_reply(s, 421, "4.3.2", "Shutting down");
-		smtp_server_end(s, "drain");
+		smtp_server_goodbye(s, "4.3.2", "Shutting down", "drain");
 	}
 }
 
@@ -265,9 +272,10 @@ static void greet(struct smtp_server *s)
 
 static void on_timeout(struct smtp_server *s)
 {
-	if (s->phase != PHASE_HANDSHAKE)
-		smtp_server_reply(s, 421, "4.4.2", "Timeout, closing");
-	smtp_server_end(s, "timeout");
+	if (s->phase == PHASE_HANDSHAKE)
+		smtp_server_end(s, "timeout");
+	else
+		smtp_server_goodbye(s, "4.4.2", "Timeout", "timeout");
 }
 
 /*
@@ -337,7 +345,6 @@ struct smtp_server *smtp_server_new(struct loop *l, struct conn *c,
 	struct smtp_server *s = MEM_NEW(struct smtp_server);
 	const struct smtp_server_limits *limits = &config->limits;
 
-	s->loop = l;
 	s->conn = c;
 	s->ops = ops;
 	s->owner = owner;

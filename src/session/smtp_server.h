@@ -28,7 +28,7 @@ struct smtp_server_limits {
 
 struct smtp_server_config {
 	const char *hostname;
-	const char *session_id;
+	const char *session_id; /* for the 421 that ends a session */
 	struct smtp_server_limits limits;
 	bool auth_allowed;      /* false: AUTH is answered 538 5.7.11 */
 	/* offered while in the clear, and AUTH behind it; NULL: not offered */

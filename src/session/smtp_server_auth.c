@@ -84,10 +84,9 @@ static void accept_login(struct smtp_server *s)
 
 static void count_failure(struct smtp_server *s)
 {
-	if (++s->auth_failures < s->limits.max_auth)
-		return;
-	smtp_server_reply(s, 421, "4.7.0", "Too many failed logins, closing");
-	smtp_server_end(s, "auth-failures");
+	if (++s->auth_failures >= s->limits.max_auth)
+		smtp_server_goodbye(s, "4.7.0", "Too many failed logins",
+				    "auth-failures");
 }
 
 void smtp_server_auth_refuse(struct smtp_server *s)

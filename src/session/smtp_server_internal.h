@@ -42,7 +42,6 @@ struct smtp_server_transaction {
 };
 
 struct smtp_server {
-	struct loop *loop;
 	struct conn *conn;
 	const struct smtp_server_ops *ops;
 	void *owner;
@@ -86,6 +85,9 @@ void smtp_server_reply(struct smtp_server *s, int code, const char *enhanced,
 /* A reply to a command that was wrong; too many end the session. */
 void smtp_server_reply_error(struct smtp_server *s, int code,
 			     const char *enhanced, const char *text);
+/* 421 and the end. */
+void smtp_server_goodbye(struct smtp_server *s, const char *enhanced,
+			 const char *text, const char *reason);
 void smtp_server_end(struct smtp_server *s, const char *reason);
 void smtp_server_set_phase(struct smtp_server *s, enum smtp_server_phase p);
 /* After the owner's answer: back to commands, at the loop's next turn. */

@@ -64,7 +64,7 @@ static void begin(struct stage *t)
 {
 	struct conn *c = conn_attach(t->r.loop, t->r.engine_fd, NULL, NULL);
 
-	t->c = imap_client_over(t->r.loop, c, &t->config, &ops, t);
+	t->c = imap_client_over(c, &t->config, &ops, t);
 }
 
 static void start(struct stage *t, const char *greeting)
