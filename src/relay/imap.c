@@ -204,7 +204,8 @@ static void dial(struct imap_session *s, const struct frame *f)
 	static const struct imap_client_ops back_ops = { on_back_ready,
 							 on_back_failed };
 	struct buf why = BUF_INIT;
-	struct tls_client *trust = tls_client_get(frame_text(f, FIELD_CA), &why);
+	struct tls_client *trust =
+		tls_client_get(frame_text(f, FIELD_CA), &why);
 	int64_t wait =
 		s->s.relay->config->provider_timeout * MSEC_PER_SEC;
 	char *host = span_dup(frame_text(f, FIELD_HOST));
