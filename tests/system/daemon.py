@@ -43,7 +43,8 @@ def environment():
 def error_events():
     """Names of the events logged at level error or worse."""
     with open(EVENTS, encoding='utf-8') as f:
-        return set(re.findall(r'X\(\w+, "([\w-]+)", LOG_(?:ERR|CRIT)', f.read()))
+        return set(re.findall(r'X\(\w+, "([\w-]+)", LOG_(?:ERR|CRIT)',
+                              f.read()))
 
 
 def crypt(password):

@@ -273,8 +273,8 @@ class Ends(Case):
         try:
             done = subprocess.run(
                 [program('mailbearerd'), '-c', d.config], timeout=20,
-                env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                check=False)
+                env=environment(), stdout=subprocess.PIPE, check=False,
+                stderr=subprocess.STDOUT, text=True)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(str(d.smtp_port), done.stdout)
             # And the first one is none the worse for it.
