@@ -228,6 +228,11 @@ struct json *json_new_array(void)
 	return outer(json_array());
 }
 
+struct json *json_clone(const struct json *j)
+{
+	return outer(json_deep_copy(inner(j)));
+}
+
 static json_t *new_text(struct span s)
 {
 	struct buf clean = BUF_SECRET;

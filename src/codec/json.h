@@ -73,6 +73,9 @@ bool json_next(const struct json *object, void **at, const char **key,
 struct json *json_new_object(void);
 struct json *json_new_array(void);
 
+/* A document of its own, of any value. */
+struct json *json_clone(const struct json *j) MB_MUSTCHECK;
+
 /* Replaces a member of that name. Text that is not UTF-8 is made so. */
 void json_put_text(struct json *object, const char *key, struct span text);
 void json_put_str(struct json *object, const char *key, const char *text);
