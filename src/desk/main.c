@@ -1,0 +1,95 @@
+/* The role program: the desk's listeners and peers come from role. */
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "desk/desk.h"
+#include "role/role.h"
+
+struct owner {
+	struct role *role;
+	struct desk *desk;
+};
+
+static const struct {
+	const char *listener;
+	enum door door;
+} doors[] = {
+	{ "admin", DOOR_ADMIN },
+	{ "web", DOOR_WEB },
+};
+
+static void *owner_new(struct role *r)
+{
+	const struct desk_peers peers = { role_peer(r, "keeper"),
+					  role_peer(r, "courier"),
+					  role_control(r) };
+	struct owner *o = MEM_NEW(struct owner);
+
+	o->role = r;
+	o->desk = desk_new(role_loop(r), &peers);
+	return o;
+}
+
+/* Nothing in the configuration but its listeners is desk's business. */
+static bool apply(struct role *r, const struct config_blobs *blobs,
+		  const struct role_listener *listeners, size_t n,
+		  void **owner, struct buf *why)
+{
+	struct owner *o;
+
+	(void)blobs;
+	(void)why;
+	if (!*owner)
+		*owner = owner_new(r);
+	o = *owner;
+	desk_listen_begin(o->desk);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(doors); k++)
+			if (!strcmp(listeners[i].name, doors[k].listener))
+				desk_listen(o->desk, doors[k].door,
+					    listeners[i].fd);
+	desk_listen_end(o->desk);
+	return true;
+}
+
+static void on_drained(void *arg)
+{
+	struct owner *o = arg;
+
+	role_done(o->role);
+}
+
+static void drain(void *owner)
+{
+	struct owner *o = owner;
+
+	desk_drain(o->desk, on_drained, o);
+}
+
+static void stop(void *owner)
+{
+	struct owner *o = owner;
+
+	desk_free(&o->desk);
+	mem_free(o);
+}
+
+/* Nobody tells desk anything unasked. */
+static void on_frame(void *owner, struct channel *ch, const struct frame *f,
+		     const int *fds)
+{
+	(void)owner;
+	(void)ch;
+	for (unsigned i = 0; i < f->fds; i++)
+		close(fds[i]);
+}
+
+int main(void)
+{
+	static const char *const peers[] = { "keeper", "courier", NULL };
+	static const struct channel_ops channel_ops = { .frame = on_frame };
+	static const struct role_ops ops = { "desk", peers, &channel_ops,
+					     apply, drain, stop };
+
+	return role_main(&ops);
+}
