@@ -180,6 +180,7 @@ struct outlet {
 	enum tls_mode tls;
 	struct tls_client *trust;
 	uint64_t generation;
+	uint64_t proven;     /* generation that logged in, or 0 */
 	uint64_t refused;    /* generation the provider refused, or 0 */
 	int64_t expires_ms;
 	unsigned max_connections, max_per_minute;
@@ -192,6 +193,7 @@ struct outlet {
 	/* our own back-off, on top of the account's state */
 	int64_t hold_until_ms; /* 0: none */
 	unsigned failures;
+	bool trouble_at_login; /* the last one: no login, or no token for it */
 	struct timer *retry;
 
 	/* pace: messages of the current minute */
@@ -207,6 +209,7 @@ struct outlet {
 	unsigned storing;    /* messages on their way into the queue */
 	int64_t scan_after;
 	int64_t earliest_s;  /* next_s of those deferred, 0: none */
+	struct timer *due;   /* look again: one of them is due */
 	struct delivery *replaying;
 
 	UT_hash_handle hh;
@@ -224,8 +227,10 @@ bool outlet_must_queue(const struct outlet *o);
 void outlet_run(struct outlet *o);
 /* Provider or token trouble: everything of the account waits. */
 void outlet_hold(struct outlet *o, const struct verdict_result *v);
-/* The provider took a message or a login. */
+/* The provider took a message, or refused it for its own sake. */
 void outlet_works(struct outlet *o);
+/* The provider took a login: mends only what had kept us from one. */
+void outlet_logged_in(struct outlet *o);
 /* Somebody wants it tried now. */
 void outlet_retry_now(struct outlet *o);
 void outlet_report(struct outlet *o, enum report_class class,
@@ -234,6 +239,8 @@ bool outlet_grant_good(const struct outlet *o);
 
 /* ---- replay.c ---- */
 void replay_run(struct outlet *o);
+/* For outlet->due. */
+void replay_due(void *outlet);
 /* The message is out of the queue, or was put off. */
 void replay_next(struct outlet *o);
 

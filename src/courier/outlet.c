@@ -58,6 +58,7 @@ struct outlet *outlet_get(struct courier *c, struct span account)
 	/* until a look says otherwise, older mail may wait */
 	o->backlog = true;
 	o->retry = timer_new(c->loop, on_retry, o);
+	o->due = timer_new(c->loop, replay_due, o);
 	o->pace = timer_new(c->loop, on_pace, o);
 	TAILQ_INIT(&o->waiting);
 	LIST_INIT(&o->wires);
@@ -86,6 +87,7 @@ void outlet_free(struct outlet *o)
 	channel_forget(role_peer(o->courier->role, "keeper"), o);
 	queue_forget(o->courier->store, o);
 	timer_free(&o->retry);
+	timer_free(&o->due);
 	timer_free(&o->pace);
 	clear_grant(o);
 	mem_free(o->account);
@@ -197,14 +199,10 @@ static void no_token(struct outlet *o, const struct frame *f)
 		queue_waiting(o, &later);
 		return;
 	}
-	if (f && o->refused) {
-		outlet_hold(o, &refused);
-		queue_waiting(o, &refused);
-		o->refused = 0;
-		return;
-	}
-	outlet_hold(o, &later);
-	queue_waiting(o, &later);
+	outlet_hold(o, f && o->refused ? &refused : &later);
+	o->trouble_at_login = true;
+	queue_waiting(o, f && o->refused ? &refused : &later);
+	o->refused = 0;
 }
 
 static void on_grant(void *arg, const struct frame *f)
@@ -296,6 +294,16 @@ void outlet_works(struct outlet *o)
 	outlet_report(o, REPORT_WORKS, NULL);
 }
 
+void outlet_logged_in(struct outlet *o)
+{
+	bool troubled = o->failures > 0 || o->state == ACCOUNT_BLOCKED;
+
+	/* blocked at MAIL, say: that a login works is no news, and a state
+	 * that flickers would be told to people each time */
+	if (!troubled || o->trouble_at_login)
+		outlet_works(o);
+}
+
 /* [retry] first, doubling to longest, half of it random. A blocked service
  * needs a human: it is asked again seldom from the start. */
 static int64_t hold_ms(const struct outlet *o, const struct verdict_result *v)
@@ -322,6 +330,7 @@ void outlet_hold(struct outlet *o, const struct verdict_result *v)
 	int64_t ms;
 
 	o->failures++;
+	o->trouble_at_login = false;
 	ms = hold_ms(o, v);
 	o->hold_until_ms = clock_mono_ms() + ms;
 	timer_set(o->retry, ms);
@@ -417,6 +426,10 @@ static void open_wires(struct outlet *o, unsigned wanted)
 		ask_grant(o);
 		return;
 	}
+	/* a token that has not logged in yet is tried on one connection: if it
+	 * is dead, providers slow down whoever comes with it again and again */
+	if (o->proven != o->generation)
+		wanted = 1;
 	while (connecting(o) < wanted && o->n_wires < o->max_connections)
 		wire_open(o);
 }

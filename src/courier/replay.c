@@ -19,8 +19,12 @@ static void wait_for_earliest(struct outlet *o)
 	/* a clock that jumped must not make it wait for days */
 	if (wait_s > 3600)
 		wait_s = 3600;
-	if (!o->hold_until_ms && !timer_is_set(o->retry))
-		timer_set(o->retry, (wait_s > 0 ? wait_s : 1) * MSEC_PER_SEC);
+	timer_set(o->due, (wait_s > 0 ? wait_s : 1) * MSEC_PER_SEC);
+}
+
+void replay_due(void *arg)
+{
+	replay_next(arg);
 }
 
 static bool too_old(const struct outlet *o, const struct queue_message *m)
@@ -72,7 +76,7 @@ static void on_list(void *arg, enum store_result r,
 		else
 			outlet_run(o);
 	} else if (r != STORE_OK) {
-		timer_set(o->retry, STORE_AGAIN_MS);
+		timer_set(o->due, STORE_AGAIN_MS);
 	} else if (n == PAGE) {
 		scan(o);
 	} else if (o->stored_since_scan) {

@@ -47,7 +47,8 @@ static void on_ready(void *owner, const struct smtp_capabilities *caps)
 	w->phase = WIRE_IDLE;
 	timer_set(w->idle, IDLE_MS);
 	log_connect(w, "ok", NULL);
-	outlet_works(w->outlet);
+	w->outlet->proven = w->generation;
+	outlet_logged_in(w->outlet);
 	outlet_run(w->outlet);
 }
 
@@ -80,6 +81,8 @@ static void on_done(void *owner, const struct smtp_result *r)
 static bool renew_token(struct outlet *o, const struct smtp_failure *f,
 			uint64_t generation, struct verdict_result *v)
 {
+	if (o->proven == generation)
+		o->proven = 0;
 	*v = verdict_of_failure(f, false);
 	if (f->stage != SMTP_STAGE_AUTH || !f->code ||
 	    (!f->token_invalid && v->verdict != VERDICT_TOKEN))
@@ -103,6 +106,7 @@ static void connect_failed(struct outlet *o, const struct smtp_failure *f,
 	if (renew_token(o, f, generation, &v))
 		return;
 	outlet_hold(o, &v);
+	o->trouble_at_login = true;
 	while ((d = TAILQ_FIRST(&o->waiting)))
 		delivery_failed_to_connect(d, &v, f->code, f->enhanced,
 					   f->text);

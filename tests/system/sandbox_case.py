@@ -80,8 +80,10 @@ class SandboxCase(Case):
         login = self.daemon.login(self.address)
         with Smtp(login.smtp_port, login.ca) as client:
             self.assertRegex(client.login(login), '^235 ')
-            return client.message(self.address, list(rcpts),
-                                  message(self.address, rcpts[0], key, body))
+            reply = client.message(
+                self.address, list(rcpts),
+                message(self.address, rcpts[0], key, body))
+        return reply.rstrip()
 
     def imap_login(self):
         login = self.daemon.login(self.address)
@@ -91,8 +93,8 @@ class SandboxCase(Case):
     def keys(self):
         """Message-IDs the provider accepted, in order."""
         found = []
-        for one in self.box.messages()['messages']:
-            raw = self.box.raw(one['id'])
+        for number, _ in enumerate(self.box.messages(), 1):
+            raw = self.box.raw(number)
             at = raw.find(b'Message-ID: <')
             found.append(raw[at + 13:raw.index(b'@', at)].decode())
         return found
