@@ -28,7 +28,6 @@ exampledir = $(docdir)/examples
 dist_example_DATA = etc/systemd/mailbearer.socket
 EXTRA_DIST += $(ETC_MADE:=.in)
 CLEANFILES += $(ETC_MADE)
-dist_man_MANS += docs/accounts.yaml.5 docs/mailbearer.ini.5 docs/mailbearerd.8
 
 # Hashes of passwords are for their owner; an administrator's file stays.
 install-data-hook:

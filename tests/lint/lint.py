@@ -302,6 +302,19 @@ def rule_white_space(tree):
             yield path, text.count('\n'), 'does not end with one newline'
 
 
+def rule_distributed(tree):
+    """make dist has every file"""
+    made = ' '.join(tree.read(p) for p in tree.named('module.mk', '.am'))
+    listed = set(re.findall(r'[\w.+/-]+', made))
+    for path in tree.paths:
+        parts = path.split('/')
+        known = {'/'.join(parts[:n]) for n in range(2, len(parts) + 1)}
+        known.add(path.removesuffix('.in'))
+        if ('/' in path and parts[-1] != 'module.mk'
+                and not path.endswith('.pyc') and not known & listed):
+            yield path, 1, 'is in no module.mk'
+
+
 def rule_links(tree):
     """a program is not linked with what its role must not have"""
     for program, libraries in NOT_LINKED.items():

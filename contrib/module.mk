@@ -1,0 +1,6 @@
+EXTRA_DIST += \
+	.ci/run \
+	README.md \
+	contrib/check \
+	contrib/deps \
+	contrib/quickstart
