@@ -1,12 +1,14 @@
 #include "codec/dsn.h"
 
-/* RFC 5322 §2.1.1: lines of at most 998; texts are cut well before. */
+/* RFC 5322 §2.1.1: lines of at most 998 octets. A line here holds at most one
+ * status and one text beside our own words. */
 #define TEXT_MAX 700
+#define STATUS_MAX 16
 
 /* Foreign text in a header field or paragraph: one line, printable ASCII. */
-static void add_safe(struct buf *out, const char *text)
+static void add_cut(struct buf *out, const char *text, size_t most)
 {
-	struct span s = span_first(span_str(text), TEXT_MAX);
+	struct span s = span_first(span_str(text), most);
 
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.data[i];
@@ -15,6 +17,23 @@ static void add_safe(struct buf *out, const char *text)
 			c = ' ';
 		buf_add_char(out, c >= ' ' && c < 0x7f ? (char)c : '?');
 	}
+}
+
+static void add_safe(struct buf *out, const char *text)
+{
+	add_cut(out, text, TEXT_MAX);
+}
+
+/* "550 5.1.1 No such user", with what there is of it. */
+static void add_reply(struct buf *out, const struct dsn_recipient *r)
+{
+	if (r->code)
+		buf_printf(out, "%d ", r->code);
+	if (*r->status) {
+		add_cut(out, r->status, STATUS_MAX);
+		buf_add_char(out, ' ');
+	}
+	add_safe(out, r->text);
 }
 
 static void add_field(struct buf *out, const char *name, const char *prefix,
@@ -69,12 +88,8 @@ static void add_words(struct buf *out, const struct dsn *d)
 		add_safe(out, r->address);
 		buf_add_str(out, "\r\n        ");
 		if (r->code)
-			buf_printf(out, "the mail provider said: %d ", r->code);
-		if (*r->status) {
-			add_safe(out, r->status);
-			buf_add_char(out, ' ');
-		}
-		add_safe(out, r->text);
+			buf_add_str(out, "the mail provider said: ");
+		add_reply(out, r);
 		buf_add_str(out, "\r\n\r\n");
 	}
 	buf_add_str(out, "The message was sent on ");
@@ -100,12 +115,8 @@ static void add_recipient(struct buf *out, const struct dsn_recipient *r)
 		  r->action == DSN_FAILED ? "failed" : "delayed");
 	add_status(out, r);
 	if (r->code) {
-		buf_printf(out, "Diagnostic-Code: smtp; %d ", r->code);
-		if (*r->status) {
-			add_safe(out, r->status);
-			buf_add_char(out, ' ');
-		}
-		add_safe(out, r->text);
+		buf_add_str(out, "Diagnostic-Code: smtp; ");
+		add_reply(out, r);
 		buf_add_str(out, "\r\n");
 	}
 }

@@ -147,3 +147,9 @@ TESTS += tests/unit/test_store_queue
 tests_unit_test_store_queue_SOURCES = tests/unit/test_store_queue.c
 tests_unit_test_store_queue_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_queue_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_dsn
+TESTS += tests/unit/test_codec_dsn
+tests_unit_test_codec_dsn_SOURCES = tests/unit/test_codec_dsn.c
+tests_unit_test_codec_dsn_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_dsn_LDADD = libcodec.a $(UNIT_BASE_LIBS)
