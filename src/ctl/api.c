@@ -106,7 +106,7 @@ void api_complain(struct ctl *ctl, const struct api_answer *a)
 		return;
 	}
 	complain_lines(error.len > 0 ? error : SPAN("it did not work"));
-	complain_lines(json_get_text(a->doc, "step"));
+	ctl_step(json_get_text(a->doc, "step"));
 }
 
 enum ctl_exit api_call(struct ctl *ctl, const char *method, struct span target,

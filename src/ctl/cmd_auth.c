@@ -158,25 +158,20 @@ static bool is_pending(const struct json *auth)
 
 static void tell_end(const struct json *auth, bool done)
 {
-	struct buf text = BUF_INIT, step = BUF_INIT;
+	struct buf text = BUF_INIT;
 
-	text_add(&text, json_get_text(auth, "text"));
-	text_add(&step, json_get_text(auth, "step"));
-	if (!done) {
-		ctl_complain("%s", buf_len(&text) > 0 ?
-				     buf_cstr(&text) :
-				     "nobody signed in; begin again");
-		if (buf_len(&step) > 0)
-			ctl_complain("%s", buf_cstr(&step));
-	} else {
-		buf_truncate(&text, 0);
-		text_add(&text, json_get_text(auth, "account"));
+	text_add(&text, json_get_text(auth, done ? "account" : "text"));
+	if (done) {
 		buf_add_str(&text, " is signed in; what waited is on its "
 				   "way.\n");
 		ctl_print(&text);
+	} else {
+		ctl_complain("%s", buf_len(&text) > 0 ?
+				     buf_cstr(&text) :
+				     "nobody signed in; begin again");
+		ctl_step(json_get_text(auth, "step"));
 	}
 	buf_clear(&text);
-	buf_clear(&step);
 }
 
 static enum ctl_exit finish(struct ctl *ctl, const struct json *auth)

@@ -45,7 +45,7 @@ static void show_added(const struct json *login)
 		text_add(&out, password);
 		buf_add_str(&out, "\n\n");
 	} else {
-		buf_add_str(&out, " is there.\n");
+		buf_add_str(&out, " is added, with the password given.\n");
 	}
 	ctl_print(&out);
 }

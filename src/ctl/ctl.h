@@ -44,7 +44,9 @@ extern const struct command commands[];
 void ctl_print(struct buf *text);
 /* One line to standard error: "mailbearerctl: TEXT". */
 void ctl_complain(const char *fmt, ...) MB_PRINTF(1, 2);
-/* What args_next is to a command line, usage is to a person. */
+/* Below it: what mends it, foreign text, if there is anything. */
+void ctl_step(struct span step);
+/* All commands and options. */
 void ctl_usage(struct buf *out);
 
 enum color { COLOR_NONE, COLOR_GOOD, COLOR_WAIT, COLOR_BAD, COLOR_DIM,

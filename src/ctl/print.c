@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/text.h"
 
 void ctl_print(struct buf *text)
 {
@@ -30,6 +31,16 @@ void ctl_complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+void ctl_step(struct span step)
+{
+	struct buf line = BUF_INIT;
+
+	text_add(&line, step);
+	if (buf_len(&line) > 0)
+		fprintf(stderr, "    -> %s\n", buf_cstr(&line));
+	buf_clear(&line);
 }
 
 void ctl_paint(struct buf *out, const struct screen *s, enum color c,
