@@ -30,3 +30,21 @@ bin_PROGRAMS += mailbearerctl
 mailbearerctl_SOURCES = src/ctl/main.c
 mailbearerctl_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 mailbearerctl_LDADD = $(CTL_LIBS)
+
+check_PROGRAMS += tests/unit/test_ctl_grammar
+TESTS += tests/unit/test_ctl_grammar
+tests_unit_test_ctl_grammar_SOURCES = tests/unit/test_ctl_grammar.c
+tests_unit_test_ctl_grammar_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ctl_grammar_LDADD = $(CTL_LIBS) $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_ctl_http
+TESTS += tests/unit/test_ctl_http
+tests_unit_test_ctl_http_SOURCES = tests/unit/test_ctl_http.c
+tests_unit_test_ctl_http_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ctl_http_LDADD = $(CTL_LIBS) $(CUNIT_LIBS) -lpthread
+
+check_PROGRAMS += tests/unit/test_ctl_status
+TESTS += tests/unit/test_ctl_status
+tests_unit_test_ctl_status_SOURCES = tests/unit/test_ctl_status.c
+tests_unit_test_ctl_status_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ctl_status_LDADD = $(CTL_LIBS) $(CUNIT_LIBS)
