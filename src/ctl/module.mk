@@ -30,6 +30,9 @@ bin_PROGRAMS += mailbearerctl
 mailbearerctl_SOURCES = src/ctl/main.c
 mailbearerctl_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS)
 mailbearerctl_LDADD = $(CTL_LIBS)
+dist_man_MANS += docs/mailbearerctl.1
+completionsdir = $(datadir)/bash-completion/completions
+dist_completions_DATA = contrib/completions/mailbearerctl
 
 check_PROGRAMS += tests/unit/test_ctl_grammar
 TESTS += tests/unit/test_ctl_grammar
