@@ -113,7 +113,7 @@ class Daemon:
     """
 
     def __init__(self, accounts, providers, ini=None):
-        self.dir = tempfile.mkdtemp(prefix='mb-')
+        self.dir = tempfile.mkdtemp(prefix='mb-sys-')
         # The roles run as another user when the daemon is started by root.
         os.chmod(self.dir, 0o755)
         self.process = None

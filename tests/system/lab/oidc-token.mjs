@@ -160,7 +160,7 @@ const verbs = {
   ),
   'approve-url': async () => {
     const end = await approve(await browse(arg), user);
-    if (end.status) fail(`stopped at ${end.status}`);
+    if (end.status) fail(`stopped at ${end.status}: ${end.text}`);
     console.log(end.url);
   },
   'approve-device': () => approveDevice(arg, user),
