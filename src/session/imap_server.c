@@ -183,6 +183,13 @@ static void ask_owner(struct imap_server *s, struct span login,
 	s->ops->authenticate(s->owner, login, authzid, password);
 }
 
+/* Guessing must cost time. */
+static void refuse_later(struct imap_server *s)
+{
+	set_phase(s, PHASE_DELAY);
+	timer_set(s->wake, s->auth_delay_ms);
+}
+
 static void take_sasl(struct imap_server *s, enum sasl_step step)
 {
 	set_phase(s, PHASE_COMMAND);
@@ -200,9 +207,12 @@ static void take_sasl(struct imap_server *s, enum sasl_step step)
 		      "Authentication cancelled");
 		break;
 	case SASL_STEP_BAD_BASE64:
-	case SASL_STEP_BAD:
 		wrong(s, buf_span(&s->tag), IMAP_STATUS_BAD, "",
 		      "Cannot decode the credentials");
+		break;
+	case SASL_STEP_BAD:
+		/* no password at all, for one: as wrong as any other */
+		refuse_later(s);
 		break;
 	}
 	sasl_server_clear(&s->sasl);
@@ -566,8 +576,7 @@ void imap_server_login_no(struct imap_server *s, enum imap_no why,
 	assert(s->phase == PHASE_WAIT);
 	switch (why) {
 	case IMAP_NO_WRONG:
-		set_phase(s, PHASE_DELAY);
-		timer_set(s->wake, s->auth_delay_ms);
+		refuse_later(s);
 		break;
 	case IMAP_NO_UNAVAILABLE:
 		refuse_for(s, "UNAVAILABLE", text, true);

@@ -357,7 +357,7 @@ struct smtp_server *smtp_server_new(struct loop *l, struct conn *c,
 	line_init(&s->reader,
 		  limits->auth_line > limits->line ? limits->auth_line :
 						     limits->line,
-		  LINE_CRLF_OR_LF);
+		  LINE_CRLF); /* a bare LF must not hide a second command */
 	/* a whole line must find room */
 	s->command_input = s->reader.limit > COMMAND_INPUT ? s->reader.limit :
 							     COMMAND_INPUT;

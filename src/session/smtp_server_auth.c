@@ -28,6 +28,14 @@ static void ask_owner(struct smtp_server *s)
 	sasl_server_clear(&s->sasl);
 }
 
+/* Guessing must cost time. */
+static void refuse_later(struct smtp_server *s)
+{
+	sasl_server_clear(&s->sasl);
+	smtp_server_set_phase(s, PHASE_AUTH_DELAY);
+	timer_set(s->wake, s->limits.auth_delay_ms);
+}
+
 static void take(struct smtp_server *s, enum sasl_step step)
 {
 	switch (step) {
@@ -43,10 +51,13 @@ static void take(struct smtp_server *s, enum sasl_step step)
 					"Authentication cancelled");
 		return;
 	case SASL_STEP_BAD_BASE64:
-	case SASL_STEP_BAD:
 		back_to_commands(s);
 		smtp_server_reply_error(s, 501, "5.5.2",
 					"Cannot decode the credentials");
+		return;
+	case SASL_STEP_BAD:
+		/* no password at all, for one: as wrong as any other */
+		refuse_later(s);
 		return;
 	}
 }
@@ -106,9 +117,7 @@ void smtp_server_auth_done(struct smtp_server *s, enum smtp_auth_verdict v)
 		accept_login(s);
 		break;
 	case SMTP_AUTH_WRONG:
-		/* guessing must cost time */
-		smtp_server_set_phase(s, PHASE_AUTH_DELAY);
-		timer_set(s->wake, s->limits.auth_delay_ms);
+		refuse_later(s);
 		return;
 	case SMTP_AUTH_TEMPORARY:
 		smtp_server_reply(s, 454, "4.7.0",

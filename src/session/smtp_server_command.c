@@ -334,14 +334,15 @@ void smtp_server_command(struct smtp_server *s, const struct line *line)
 	enum smtp_syntax v = smtp_command_parse(line->text, &options, &c);
 
 	/* order comes before syntax: "MAIL" too early is too early */
-	if (c.verb < SMTP_VERB_COUNT &&
-	    !(smtp_verb_row(c.verb)->states & where(s)))
-		out_of_order(s, c.verb);
-	else if (v != SMTP_OK)
+	if (c.verb == SMTP_VERB_COUNT)
 		bad_syntax(s, v);
 	else if (!handlers[c.verb])
 		smtp_server_reply_error(s, 502, "5.5.1",
 					"Command not implemented");
+	else if (!(smtp_verb_row(c.verb)->states & where(s)))
+		out_of_order(s, c.verb);
+	else if (v != SMTP_OK)
+		bad_syntax(s, v);
 	else
 		handlers[c.verb](s, &c);
 }

@@ -227,6 +227,20 @@ static void test_bad_sasl_script(void)
 }
 RIG_BOTH(test_bad_sasl)
 
+static void test_no_password_script(void)
+{
+	struct stage t;
+
+	start(&t);
+	rig_say(&t.r, "a AUTHENTICATE PLAIN AGFubmEA\r\nb NOOP\r\n");
+	rig_expect_line(&t.r, "a NO [AUTHENTICATIONFAILED]");
+	rig_dialogue(&t.r, "", "b OK", "c LOGOUT\r\n", "* BYE");
+	rig_expect_line(&t.r, "c OK");
+	CHECK_SPAN(buf_span(&t.seen), SPAN_NONE);
+	finish(&t, "logout");
+}
+RIG_BOTH(test_no_password)
+
 static void test_not_allowed(void)
 {
 	struct stage t;
@@ -393,7 +407,8 @@ UNIT_MAIN("imap_server", { "small talk", test_small_talk },
 	  { "login", test_login }, { "authenticate", test_authenticate },
 	  { "pipelined login", test_pipelined_login },
 	  { "answer later", test_answer_later }, { "no", test_no },
-	  { "bad sasl", test_bad_sasl }, { "not allowed", test_not_allowed },
+	  { "bad sasl", test_bad_sasl },
+	  { "no password", test_no_password }, { "not allowed", test_not_allowed },
 	  { "big literals", test_big_literals },
 	  { "bad bytes", test_bad_bytes },
 	  { "endless line", test_endless_line },

@@ -262,7 +262,6 @@ static void test_auth_wrong_script(void)
 		     "MAIL FROM:<a@x.test>\r\n", "530 5.7.0",
 		     "AUTH PLAIN\r\n", "334 ", "*\r\n", "501 5.7.0",
 		     "AUTH PLAIN\r\n", "334 ", "!!\r\n", "501 5.5.2",
-		     "AUTH PLAIN YW5uYQ==\r\n", "501 5.5.2",
 		     "AUTH CRAM-MD5\r\n", "504 5.5.4", "AUTH\r\n", "501 5.5.4");
 	t.o.verdict = SMTP_AUTH_TEMPORARY;
 	rig_dialogue(&t.r, "AUTH PLAIN " PLAIN "\r\n", "454 4.7.0");
@@ -274,6 +273,22 @@ static void test_auth_wrong_script(void)
 	finish(&t, "auth-failures");
 }
 RIG_BOTH(test_auth_wrong)
+
+/* No password, or not even the form of one: wrong, and asked of nobody. */
+static void test_auth_no_password_script(void)
+{
+	struct stage t;
+
+	prepare(&t);
+	t.config.limits.max_auth = 4;
+	begin(&t);
+	rig_dialogue(&t.r, "HELO x\r\n", "250 ", "AUTH PLAIN AGFubmEA\r\n",
+		     "535 5.7.8", "AUTH PLAIN YW5uYQ==\r\n", "535 5.7.8",
+		     "AUTH LOGIN\r\n", "334", "\r\n", "535 5.7.8");
+	seen(&t, "");
+	quit(&t);
+}
+RIG_BOTH(test_auth_no_password)
 
 /* The refusal is held back without holding up anything else. */
 static void test_auth_delay(void)
@@ -333,7 +348,7 @@ static void test_order_script(void)
 		     "MAIL FROM:<a@x.test> SIZE=1001\r\n", "552 5.3.4",
 		     "MAIL FROM:<a@x.test> FOO=1\r\n", "555 5.5.4",
 		     "MAIL FROM:<a@x.test>\r\n", "250",
-		     "BDAT 3\r\n", "503", "RCPT TO:<1@x.test>\r\n", "250",
+		     "BDAT 3\r\n", "502", "RCPT TO:<1@x.test>\r\n", "250",
 		     "BDAT 3\r\n", "502 5.5.1",
 		     "RCPT TO:<2@x.test>\r\n", "250",
 		     "RCPT TO:<3@x.test>\r\n", "250",
@@ -351,7 +366,9 @@ static void test_bad_bytes_script(void)
 	rig_expect_line(&t.r, "500 5.5.2");
 	rig_say(&t.r, "NOOP\rRSET\r\n");
 	rig_expect_line(&t.r, "500 5.5.2");
-	rig_say(&t.r, "\r\n\r\nNOOP\r\n");
+	rig_say(&t.r, "NOOP\nRSET\nNOOP\r\n");
+	rig_expect_line(&t.r, "500 5.5.2");
+	rig_say(&t.r, "\r\nNOOP\r\n");
 	rig_expect_line(&t.r, "250");
 	rig_say(&t.r, "FROB\r\n");
 	rig_expect_line(&t.r, "500 5.5.1");
@@ -681,6 +698,7 @@ UNIT_MAIN("smtp_server", { "message", test_message },
 	  { "pipelining", test_pipelining },
 	  { "auth shapes", test_auth_shapes },
 	  { "auth wrong", test_auth_wrong }, { "auth delay", test_auth_delay },
+	  { "auth no password", test_auth_no_password },
 	  { "auth not allowed", test_auth_not_allowed },
 	  { "order", test_order }, { "bad bytes", test_bad_bytes },
 	  { "long lines", test_long_lines }, { "too big", test_too_big },
