@@ -369,8 +369,9 @@ static void test_client_leaves(void)
 	check_answer(&b, "502", "keeper");
 	send_request(&a, s.admin_port, "GET /v1/accounts", "");
 	rig_turns(3);
-	scene_end(&s);
+	desk_free(&s.desk);
 	side_clear(&a);
+	scene_end(&s);
 }
 
 static void test_reload(void)
