@@ -64,6 +64,8 @@ enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE };
 /* What a provider's answer means for the account (FRAME_GRANT_REPORT). */
 enum report_class {
 	REPORT_WORKS,         /* authenticated and usable */
+	REPORT_LOGGED_IN,     /* the token of that generation was taken; no
+			       * more is known */
 	REPORT_TOKEN_REFUSED, /* refused a token that keeper had just renewed */
 	REPORT_TEMPORARY,     /* outage, throttling */
 	REPORT_REAUTHORIZE,

@@ -255,6 +255,8 @@ void outlet_report(struct outlet *o, enum report_class class,
 	frame_put_str(&out, FIELD_ACCOUNT, o->account);
 	frame_put_number(&out, FIELD_SERVICE, SERVICE_SMTP);
 	frame_put_number(&out, FIELD_CLASS, class);
+	if (o->proven)
+		frame_put_number(&out, FIELD_GENERATION, o->proven);
 	if (v) {
 		verdict_step(&step, v->step, &names);
 		frame_put_str(&out, FIELD_CAUSE, v->cause);

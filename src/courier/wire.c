@@ -47,7 +47,10 @@ static void on_ready(void *owner, const struct smtp_capabilities *caps)
 	w->phase = WIRE_IDLE;
 	timer_set(w->idle, IDLE_MS);
 	log_connect(w, "ok", NULL);
-	w->outlet->proven = w->generation;
+	if (w->outlet->proven != w->generation) {
+		w->outlet->proven = w->generation;
+		outlet_report(w->outlet, REPORT_LOGGED_IN, NULL);
+	}
 	outlet_logged_in(w->outlet);
 	outlet_run(w->outlet);
 }

@@ -139,10 +139,12 @@ static bool was_refused(const struct account *a, const struct frame *f)
 	       frame_number(f, FIELD_GENERATION, 0) == a->generation;
 }
 
-/* False: it was renewed for that reason only just now. */
+/* False: it never worked, and it was itself fetched for a refused one only
+ * just now. */
 static bool renew(struct account *a, int64_t now)
 {
-	if (a->renewed_ms && now - a->renewed_ms < RENEW_PAUSE_MS)
+	if (a->proven != a->generation && a->renewed_ms &&
+	    now - a->renewed_ms < RENEW_PAUSE_MS)
 		return false;
 	a->renewed_ms = now;
 	secret_clear(&a->access_token);
@@ -180,6 +182,8 @@ void grant_report(struct keeper *k, struct channel *ch, const struct frame *f)
 
 	if (!a || !account_has_service(a, s) || class >= REPORT_CLASS_COUNT)
 		return;
+	if (class == REPORT_WORKS || class == REPORT_LOGGED_IN)
+		a->proven = frame_number(f, FIELD_GENERATION, a->proven);
 	c.cause = cause = span_dup(frame_text(f, FIELD_CAUSE));
 	c.text = text = span_dup(frame_text(f, FIELD_TEXT));
 	c.step = step = span_dup(frame_text(f, FIELD_STEP));

@@ -173,6 +173,8 @@ void state_report(struct account *a, enum service s, enum report_class class,
 	};
 	struct state_change change = *c;
 
+	if (class == REPORT_LOGGED_IN)
+		return;
 	if (class == REPORT_TOKEN_REFUSED) {
 		fresh_token_refused(a, s, c);
 		return;

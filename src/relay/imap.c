@@ -108,6 +108,8 @@ static void report(struct imap_session *s, enum report_class class,
 	frame_put_str(&out, FIELD_TICKET, s->s.ticket);
 	frame_put_number(&out, FIELD_SERVICE, SERVICE_IMAP);
 	frame_put_number(&out, FIELD_CLASS, class);
+	if (class == REPORT_WORKS)
+		frame_put_number(&out, FIELD_GENERATION, s->generation);
 	if (v) {
 		verdict_step(&step, v->step, &names);
 		frame_put_str(&out, FIELD_CAUSE, v->cause);
