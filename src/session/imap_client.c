@@ -49,6 +49,7 @@ struct imap_client {
 	enum sasl_mechanism mechanism;
 	bool token_invalid;
 
+	struct timer *deadline; /* of the state, whatever trickles in */
 	unsigned depth;
 	bool freed;
 	enum outcome outcome;
@@ -98,6 +99,7 @@ static void fail_by_response(struct imap_client *c)
 static void destroy(struct imap_client *c)
 {
 	conn_free(&c->conn);
+	timer_free(&c->deadline);
 	imap_response_clear(&c->parser);
 	imap_capabilities_clear(&c->caps);
 	secret_clear(&c->token);
@@ -113,7 +115,6 @@ static void destroy(struct imap_client *c)
 static void hand_over(struct imap_client *c)
 {
 	conn_set_owner(c->conn, NULL, NULL); /* events wait for the next */
-	conn_set_timeout(c->conn, 0);
 	c->ops->ready(c->owner, &c->conn,
 		      c->caps_known ? buf_span(&c->caps.text) : SPAN_NONE);
 }
@@ -335,8 +336,7 @@ static void set_state(struct imap_client *c, enum state s)
 	if (c->outcome != GOING_ON)
 		return;
 	c->state = s;
-	/* dialling has its own limit of time */
-	conn_set_timeout(c->conn, s == AT_CONNECT ? 0 : c->command_ms);
+	timer_set(c->deadline, c->command_ms);
 	if (rows[s].enter)
 		rows[s].enter(c);
 }
@@ -426,8 +426,6 @@ static void on_event(void *owner, struct conn *conn, enum conn_event event)
 		set_state(c, AT_GREETING);
 	else if (event == CONN_READY && c->state == AT_HANDSHAKE)
 		log_in(c);
-	if (event == CONN_TIMEOUT)
-		fail(c, CONN_LOST, "no answer in time");
 	/* what was said before the end counts */
 	process(c);
 	if (event == CONN_EOF)
@@ -437,9 +435,18 @@ static void on_event(void *owner, struct conn *conn, enum conn_event event)
 	leave(c);
 }
 
+static void on_deadline(void *arg)
+{
+	struct imap_client *c = arg;
+
+	enter(c);
+	fail(c, CONN_LOST, "no answer in time");
+	leave(c);
+}
+
 /* ---- the owner's side ---- */
 
-struct imap_client *imap_client_over(struct conn *conn,
+struct imap_client *imap_client_over(struct loop *l, struct conn *conn,
 				     const struct imap_client_config *config,
 				     const struct imap_client_ops *ops,
 				     void *owner)
@@ -464,6 +471,7 @@ struct imap_client *imap_client_over(struct conn *conn,
 		c->trust = tls_client_ref(config->trust);
 	secret_copy(&c->token, config->token);
 	c->command_ms = config->command_ms;
+	c->deadline = timer_new(l, on_deadline, c);
 	imap_response_init(&c->parser, &limits);
 	conn_set_owner(conn, on_event, c);
 	return c;
@@ -480,5 +488,5 @@ struct imap_client *imap_client_new(struct loop *l, struct resolver *r,
 				      config->connect_ms, on_event, NULL);
 
 	assert(config->trust);
-	return imap_client_over(conn, config, ops, owner);
+	return imap_client_over(l, conn, config, ops, owner);
 }

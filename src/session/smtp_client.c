@@ -98,12 +98,28 @@ static int64_t timer_of(const struct smtp_client *c)
 	return 0;
 }
 
+/*
+ * An answer must be there in time as a whole; a body only has to go on
+ * (RFC 5321 §4.5.3.2).
+ */
+static void set_timer(struct smtp_client *c)
+{
+	int64_t ms = timer_of(c);
+	bool body = rows[c->state].timer == DATA_TIMER;
+
+	conn_set_timeout(c->conn, body ? ms : 0);
+	if (ms && !body)
+		timer_set(c->deadline, ms);
+	else
+		timer_cancel(c->deadline);
+}
+
 void smtp_client_set_state(struct smtp_client *c, enum smtp_client_state s)
 {
 	if (c->over)
 		return;
 	c->state = s;
-	conn_set_timeout(c->conn, timer_of(c));
+	set_timer(c);
 	if (rows[s].enter)
 		rows[s].enter(c);
 }
@@ -177,6 +193,7 @@ static void destroy(struct smtp_client *c)
 {
 	conn_free(&c->conn);
 	timer_free(&c->wake);
+	timer_free(&c->deadline);
 	smtp_reply_clear(&c->parser);
 	smtp_client_transaction_clear(&c->t);
 	smtp_client_record_clear(&c->end);
@@ -304,7 +321,7 @@ static void on_timeout(struct smtp_client *c)
 
 	if (c->asked && conn_output(c->conn) == 0) {
 		/* it is us who are slow */
-		conn_set_timeout(c->conn, timer_of(c));
+		set_timer(c);
 		return;
 	}
 	snprintf(text, sizeof(text), "no answer in time (%s)",
@@ -329,6 +346,15 @@ static void on_event(void *owner, struct conn *conn, enum conn_event event)
 		smtp_client_end(c, conn_failure(conn), conn_error(conn));
 	if (event == CONN_DRAINED && !c->over)
 		smtp_client_feed(c);
+	leave(c);
+}
+
+static void on_deadline(void *arg)
+{
+	struct smtp_client *c = arg;
+
+	enter(c);
+	on_timeout(c);
 	leave(c);
 }
 
@@ -369,6 +395,7 @@ struct smtp_client *smtp_client_over(struct loop *l, struct conn *conn,
 	c->data_ms = config->data_ms;
 	c->final_ms = config->final_ms;
 	c->wake = timer_new(l, on_wake, c);
+	c->deadline = timer_new(l, on_deadline, c);
 	smtp_reply_init(&c->parser, SMTP_REPLY_LIMITS);
 	conn_set_owner(conn, on_event, c);
 	return c;

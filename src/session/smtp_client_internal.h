@@ -97,6 +97,7 @@ struct smtp_client {
 	bool quitting;    /* QUIT when idle */
 
 	struct timer *wake;
+	struct timer *deadline; /* of the state, whatever trickles in */
 	unsigned depth;
 	bool freed;
 	bool over;

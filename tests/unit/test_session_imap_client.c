@@ -64,7 +64,7 @@ static void begin(struct stage *t)
 {
 	struct conn *c = conn_attach(t->r.loop, t->r.engine_fd, NULL, NULL);
 
-	t->c = imap_client_over(c, &t->config, &ops, t);
+	t->c = imap_client_over(t->r.loop, c, &t->config, &ops, t);
 }
 
 static void start(struct stage *t, const char *greeting)
@@ -352,6 +352,19 @@ static void test_silence_and_loss(void)
 	t.config.command_ms = 30;
 	begin(&t);
 	RIG_UNTIL(&t.r, t.failures);
+	CHECK_INT(t.f.transport, CONN_LOST);
+	finish_failed(&t, "", NULL);
+
+	/* words without end are no answer */
+	prepare(&t);
+	t.config.command_ms = 100;
+	begin(&t);
+	rig_say(&t.r, "* OK hello\r\n");
+	rig_expect_line(&t.r, "m1 CAPABILITY");
+	while (!t.failures && !t.r.eof) {
+		conn_write_str(t.r.peer, "* OK wait\r\n");
+		loop_turn(t.r.loop);
+	}
 	CHECK_INT(t.f.transport, CONN_LOST);
 	finish_failed(&t, "", NULL);
 

@@ -698,10 +698,24 @@ static void test_endless_line(void)
 static void test_silence(void)
 {
 	struct stage t;
+	int64_t next;
 
 	prepare(&t);
 	t.config.command_ms = 30;
 	begin(&t);
+	ended(&t, SMTP_STAGE_GREETING, 0);
+	CHECK_INT(t.end.transport, CONN_LOST);
+	finish(&t);
+
+	/* nor does it help to say half of it again and again */
+	prepare(&t);
+	t.config.command_ms = 100;
+	begin(&t);
+	while (!t.closes && !t.r.eof) {
+		conn_write_str(t.r.peer, "2");
+		next = clock_mono_ms() + 5;
+		RIG_UNTIL(&t.r, clock_mono_ms() >= next || t.closes);
+	}
 	ended(&t, SMTP_STAGE_GREETING, 0);
 	CHECK_INT(t.end.transport, CONN_LOST);
 	finish(&t);
