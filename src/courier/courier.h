@@ -147,7 +147,7 @@ struct wire {
 	enum wire_phase phase;
 	uint64_t generation; /* of the token it logged in with */
 	bool fresh;          /* nothing was sent over it yet */
-	unsigned messages;
+	int64_t opened_ms;
 	struct delivery *delivery;
 	struct timer *idle;
 	char id[ID_SIZE];
@@ -157,6 +157,8 @@ LIST_HEAD(wires, wire);
 
 void wire_open(struct outlet *o);
 void wire_send(struct wire *l, struct delivery *d);
+/* It has served long enough: to be closed when idle, not used again. */
+bool wire_is_old(const struct wire *w);
 /* Out of the pool at once. */
 void wire_drop(struct wire *l);
 

@@ -393,12 +393,17 @@ static bool pace_allows(struct outlet *o)
 
 static struct wire *idle_wire(struct outlet *o)
 {
-	struct wire *w;
+	struct wire *w, *next;
 
-	LIST_FOREACH(w, &o->wires, link)
-		if (w->phase == WIRE_IDLE &&
-		    smtp_client_stage(w->client) == SMTP_STAGE_READY)
+	for (w = LIST_FIRST(&o->wires); w; w = next) {
+		next = LIST_NEXT(w, link);
+		if (w->phase != WIRE_IDLE ||
+		    smtp_client_stage(w->client) != SMTP_STAGE_READY)
+			continue;
+		if (!wire_is_old(w))
 			return w;
+		smtp_client_quit(w->client);
+	}
 	return NULL;
 }
 

@@ -10,8 +10,8 @@
 
 /* Exchange and Gmail close idle sessions after some minutes; be first. */
 #define IDLE_MS (60 * MSEC_PER_SEC)
-/* Providers ask for a new session now and then; so do load balancers. */
-#define MESSAGES_MAX 100
+/* Load balancers and providers want a new session now and then. */
+#define LIFE_MS (10 * 60 * MSEC_PER_SEC)
 
 static void unlink_wire(struct wire *w)
 {
@@ -70,9 +70,7 @@ static void on_done(void *owner, const struct smtp_result *r)
 
 	assert(d);
 	w->phase = WIRE_IDLE;
-	w->messages++;
-	timer_set(w->idle, w->messages >= MESSAGES_MAX ? 0 : IDLE_MS);
-	/* the delivery looks at the wire while it judges, then lets go */
+	timer_set(w->idle, IDLE_MS);
 	delivery_done(d, r);
 }
 
@@ -166,12 +164,18 @@ void wire_open(struct outlet *o)
 	w->outlet = o;
 	w->generation = o->generation;
 	w->fresh = true;
+	w->opened_ms = clock_mono_ms();
 	random_id(w->id);
 	w->idle = timer_new(o->courier->loop, on_idle, w);
 	LIST_INSERT_HEAD(&o->wires, w, link);
 	o->n_wires++;
 	w->client = smtp_client_new(o->courier->loop, o->courier->resolver,
 				    &config, &ops, w);
+}
+
+bool wire_is_old(const struct wire *w)
+{
+	return clock_mono_ms() - w->opened_ms > LIFE_MS;
 }
 
 void wire_send(struct wire *w, struct delivery *d)

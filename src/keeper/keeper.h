@@ -88,6 +88,7 @@ struct account {
 	int64_t expires_ms;       /* monotonic */
 	int64_t lifetime_ms;
 	uint64_t generation;      /* of the access token, from 1 */
+	uint64_t proven;          /* a generation that logged in */
 	int64_t renewed_ms;       /* monotonic, when refused and renewed */
 	int64_t asked_ms;         /* monotonic, when it was last asked for */
 
