@@ -3,4 +3,5 @@ EXTRA_DIST += \
 	README.md \
 	contrib/check \
 	contrib/deps \
-	contrib/quickstart
+	contrib/quickstart \
+	contrib/show.py
