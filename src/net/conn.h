@@ -53,8 +53,8 @@ struct conn *conn_accept(struct loop *l, int fd, struct tls_server *tls,
 /*
  * Resolves host, tries its addresses in turn and, with tls, handshakes and
  * verifies host. host may be a literal address (brackets not needed). Each
- * address gets connect_ms. Failure is CONN_FAILED, never from inside this
- * call.
+ * address gets connect_ms, and so does the handshake. Failure is CONN_FAILED,
+ * never from inside this call.
  */
 struct conn *conn_dial(struct loop *l, struct resolver *r, const char *host,
 		       uint16_t port, struct tls_client *tls,

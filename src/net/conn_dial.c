@@ -8,8 +8,6 @@
 #include "net/resolve.h"
 #include "net/tls_session.h"
 
-#define HANDSHAKE_MS 30000
-
 /* Only while dialling. */
 struct dial {
 	struct lookup *lookup;
@@ -92,7 +90,7 @@ static void connected(struct conn *c)
 		c->ssl = tls_client_session(d->tls, c->fd, d->host, d->port);
 		conn_set_secret(c, c->secret);
 		c->state = CONN_SHAKING;
-		conn_stage(c, HANDSHAKE_MS);
+		conn_stage(c, d->connect_ms);
 		conn_dial_drop(c);
 		conn_shake(c);
 		return;
