@@ -153,6 +153,8 @@ static void add_account(struct buf *out, const struct ctl *ctl,
 	add_causes(out, account);
 	add_moments(out, account, now);
 	add_logins(out, account);
+	text_add_fact(out, "to approve",
+		      json_get_text(account, "admin_consent_url"));
 	trouble_add(out, account, &ctl->screen, now, false);
 }
 

@@ -136,7 +136,8 @@ static void add_stacked(struct buf *out, const struct view *v,
 		add_state(out, v->screen, json_get_text(s, "state"), 0);
 		between = ", ";
 	}
-	buf_printf(out, "\n%*swaits: ", INDENT, "");
+	buf_printf(out, "%s%*swaits: ", *between == ',' ? "\n" : "", INDENT,
+		   "");
 	add_waits(out, v, account);
 	buf_add_char(out, '\n');
 }

@@ -412,6 +412,21 @@ static void test_removed_and_away(void)
 	       "    -> put it back, or: mailbearerctl queue delete --account "
 	       "old@example.test\n");
 	list = json_new_array();
+	a = new_account("old@example.test");
+	json_put_bool(a, "removed", true);
+	add_queue(a, 3, 99, 0, HOUR);
+	json_add(list, a);
+	golden(new_status(list), 40,
+	       "1 of 1 account needs a human. 3\n"
+	       "messages wait (99 B), the oldest since\n"
+	       "16:00.\n\n"
+	       "! old@example.test\n"
+	       "    waits: 3, 99 B, 60m\n"
+	       "    Mail waits for it, but it is not in\n"
+	       "    accounts.yaml any more.\n"
+	       "    -> put it back, or: mailbearerctl queue delete --account "
+	       "old@example.test\n");
+	list = json_new_array();
 	a = new_account("a@b");
 	add_service(a, "smtp", "connected", HOUR, NULL, NULL);
 	json_add(list, a);
