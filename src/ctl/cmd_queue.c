@@ -204,13 +204,28 @@ static enum ctl_exit get_chunk(struct ctl *ctl, const char *id, unsigned n,
 	return api_get_named(ctl, "/v1/queue/", id, suffix, answer);
 }
 
-static bool print_chunk(struct span data)
+/* Byte for byte into a file or a pipe; a terminal is spared the controls. */
+static void print_raw(const struct ctl *ctl, struct buf *raw)
+{
+	struct span rest = buf_span(raw);
+	struct buf harmless = BUF_SECRET;
+
+	if (!ctl->screen.tty) {
+		ctl_print(raw);
+		return;
+	}
+	while (rest.len > 0)
+		text_add_json(&harmless, span_cut(&rest, '\r'));
+	ctl_print(&harmless);
+}
+
+static bool print_chunk(const struct ctl *ctl, struct span data)
 {
 	struct buf out = BUF_SECRET;
 	bool good = base64_decode(&out, data);
 
 	if (good)
-		ctl_print(&out);
+		print_raw(ctl, &out);
 	else
 		ctl_complain("mailbearerd sent a broken piece");
 	buf_clear(&out);
@@ -248,7 +263,7 @@ enum ctl_exit cmd_queue_export(struct ctl *ctl, const struct args *a)
 		data = json_get_text(answer.doc, "data");
 		more = data.len > 0;
 		good = ctl->json ? print_json_chunk(id, n, data) :
-				   print_chunk(data);
+				   print_chunk(ctl, data);
 		api_clear(&answer);
 	}
 	return good ? CTL_FINE : CTL_HUMAN;

@@ -1,0 +1,3 @@
+# mailbearerctl, the program, against a server that answers by script.
+TESTS += tests/ctl/test_ctl.py
+EXTRA_DIST += tests/ctl/test_ctl.py
