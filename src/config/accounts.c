@@ -105,12 +105,12 @@ static void read_logins(struct yaml_reader *r, const struct raw_account *raw,
 	}
 }
 
-/* Without a list: what the provider has. */
+/* Without a list: what the provider has and this version serves. */
 static void read_services(struct yaml_reader *r, const struct raw_account *raw,
 			  const char *where, struct account_config *out)
 {
 	for (unsigned s = 0; s < SERVICE_COUNT && !raw->services_count; s++)
-		out->services[s] = out->provider &&
+		out->services[s] = s != SERVICE_POP3 && out->provider &&
 				   out->provider->endpoints[s].present;
 	for (unsigned i = 0; i < raw->services_count; i++) {
 		unsigned s = yaml_choice(r, raw->services[i], "smtp|imap|pop3",

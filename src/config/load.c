@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "config/accounts.h"
 #include "config/ini.h"
+#include "config/unserved.h"
 
 /* More is no configuration but a mistaken path. */
 #define FILE_MAX (4u << 20)
@@ -167,12 +168,19 @@ bool config_check(const char *ini_path, struct config_blobs *out,
 	config_load(ini_path, out, errors);
 	if (config_blobs_find(out, "ini")) {
 		config = config_parse(out, errors);
+		if (config)
+			config_unserved(config, ini_path, errors);
 		config_free(&config);
 	}
 	/* a file that is not there was reported with its line */
 	if (config_blobs_find(out, "accounts") &&
 	    config_blobs_find(out, "providers")) {
 		accounts = accounts_parse(out, errors);
+		if (accounts)
+			accounts_unserved(
+				accounts,
+				config_blobs_find(out, "accounts")->path,
+				errors);
 		accounts_free(&accounts);
 	}
 	return errors->count == before;

@@ -22,6 +22,8 @@ libconfig_a_SOURCES = \
 	src/config/option.def \
 	src/config/option.h \
 	src/config/providers.c \
+	src/config/unserved.c \
+	src/config/unserved.h \
 	src/config/value.c \
 	src/config/yaml_value.c
 libconfig_a_CPPFLAGS = $(AM_CPPFLAGS) $(PATH_CPPFLAGS) $(INIH_CFLAGS) \

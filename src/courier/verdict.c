@@ -70,10 +70,22 @@ struct verdict_result verdict_of_failure(const struct smtp_failure *f,
 		.meaning = "The connection to the provider broke",
 		.step = "Nothing to do: it is tried again by itself",
 	};
+	static const struct verdict_result no_mechanism = {
+		.verdict = VERDICT_ACCOUNT_BLOCKED,
+		.cause = "no-mechanism",
+		.meaning = "The provider offers no sign-in with a token here; "
+			   "authenticated SMTP may be switched off",
+		.step = "An administrator switches authenticated SMTP on for "
+			"{account}, or sasl of the provider in "
+			"providers.yaml is corrected",
+	};
 	struct smtp_verdict_input in = { verdict_stage(f->stage), f->code,
 					 span_str(f->enhanced),
 					 span_str(f->text), fresh };
 
+	if (f->stage == SMTP_STAGE_AUTH && f->code == 0 &&
+	    f->transport == CONN_OK && !f->garbage)
+		return no_mechanism;
 	return f->code == 0 || f->garbage ? lost : smtp_verdict(&in);
 }
 

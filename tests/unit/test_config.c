@@ -430,6 +430,27 @@ static void test_load(void)
 	config_blobs_clear(&b);
 	buf_clear(&e.text);
 
+	put_files(0600);
+	put_file("m.ini", "[mailbearer]\naccounts = a.yaml\n"
+		 "providers = p.yaml\n[notify]\ncommand = /bin/tell\n"
+		 "[listen smtp]\nprotocol = pop3\n"
+		 "address = 127.0.0.1:1465\ncertificate = smtp.pem\n"
+		 "key = k.pem\n", 0644);
+	put_file("smtp.pem", "certificate", 0644);
+	put_file("a.yaml", "accounts:\n- address: a@b\n  provider: x\n"
+		 "  flow: password\n  client_secret_file: s\n", 0600);
+	CHECK(!config_check("m.ini", &b, &e));
+	CHECK_SPAN(buf_span(&e.text), SPAN(
+		"m.ini: [listen smtp]: protocol = pop3 is not served by this "
+		"version, expected smtp or imap\n"
+		"m.ini: [notify] command is not served by this version\n"
+		"./a.yaml: a@b: this flow is not served by this version, "
+		"expected authorization_code, device_code or "
+		"client_credentials\n"));
+	config_blobs_clear(&b);
+	buf_clear(&e.text);
+	unlink("smtp.pem");
+
 	put_file("m.ini", "[mailbearer]\naccounts = /nowhere\n[x]\n" LISTEN,
 		 0644);
 	CHECK(!config_check("m.ini", &b, &e));
