@@ -57,6 +57,8 @@ enum grant_result {
 	GRANT_WAIT,    /* temporary: state retrying; FIELD_TEXT says why */
 	/* a human is needed: FIELD_STATE, FIELD_TEXT, FIELD_STEP */
 	GRANT_REFUSED,
+	/* the token that was refused is a fresh one: no other is to be had */
+	GRANT_STALE,
 };
 
 enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE };

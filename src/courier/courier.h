@@ -184,7 +184,7 @@ struct outlet {
 	uint64_t generation;
 	uint64_t proven;     /* generation that logged in, or 0 */
 	uint64_t refused;    /* generation the provider refused, or 0 */
-	int64_t expires_ms;
+	int64_t expires_ms, least_life_ms;
 	unsigned max_connections, max_per_minute;
 	bool asking;         /* a grant was asked for */
 

@@ -145,11 +145,13 @@ void outlet_state(struct courier *c, const struct frame *f)
 bool outlet_grant_good(const struct outlet *o)
 {
 	return secret_is_set(&o->token) && o->generation != o->refused &&
-	       o->expires_ms - clock_mono_ms() > LEAST_LIFE_MS;
+	       o->expires_ms - clock_mono_ms() > o->least_life_ms;
 }
 
 static bool take_grant(struct outlet *o, const struct frame *f, struct buf *why)
 {
+	int64_t life;
+
 	clear_grant(o);
 	o->trust = tls_client_get(frame_text(f, FIELD_CA), why);
 	secret_set(&o->token, frame_text(f, FIELD_TOKEN));
@@ -159,8 +161,10 @@ static bool take_grant(struct outlet *o, const struct frame *f, struct buf *why)
 	o->port = (uint16_t)frame_number(f, FIELD_PORT, 465);
 	o->tls = (enum tls_mode)frame_number(f, FIELD_TLS, TLS_IMPLICIT);
 	o->generation = frame_number(f, FIELD_GENERATION, 0);
-	o->expires_ms = clock_mono_ms() +
-			(int64_t)frame_number(f, FIELD_EXPIRES, 0);
+	life = (int64_t)frame_number(f, FIELD_EXPIRES, 0);
+	o->expires_ms = clock_mono_ms() + life;
+	/* keeper gives the best there is: it is worth at least one try */
+	o->least_life_ms = life / 4 < LEAST_LIFE_MS ? life / 4 : LEAST_LIFE_MS;
 	o->max_connections =
 		(unsigned)frame_number(f, FIELD_MAX_CONNECTIONS, 0);
 	o->max_per_minute = (unsigned)frame_number(f, FIELD_MAX_PER_MINUTE, 0);
@@ -192,6 +196,7 @@ static void no_token(struct outlet *o, const struct frame *f)
 		.meaning = "The provider refuses tokens it has just issued",
 		.step = "Sign in again: mailbearerctl auth {account}",
 	};
+	const struct verdict_result *v;
 
 	if (f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_REFUSED) {
 		/* keeper has told the state already, or tells it now */
@@ -199,9 +204,12 @@ static void no_token(struct outlet *o, const struct frame *f)
 		queue_waiting(o, &later);
 		return;
 	}
-	outlet_hold(o, f && o->refused ? &refused : &later);
+	v = f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_STALE ?
+		    &refused :
+		    &later;
+	outlet_hold(o, v);
 	o->trouble_at_login = true;
-	queue_waiting(o, f && o->refused ? &refused : &later);
+	queue_waiting(o, v);
 	o->refused = 0;
 }
 

@@ -7,6 +7,8 @@
 
 /* RFC 5321 §4.5.3.1: local part, at, domain; with some room. */
 #define ADDRESS_MAX 384
+/* Until a login with the token is through. */
+#define LEAST_LIFE_MS MSEC_PER_SEC
 
 static void lower(char *out, struct span in, size_t size)
 {
@@ -30,6 +32,16 @@ bool account_has_service(const struct account *a, enum service s)
 {
 	return !a->config->disabled && s < SERVICE_COUNT &&
 	       a->config->services[s];
+}
+
+bool account_token_works(const struct account *a)
+{
+	int64_t least = a->lifetime_ms / 8 < LEAST_LIFE_MS ?
+				a->lifetime_ms / 8 :
+				LEAST_LIFE_MS;
+
+	return secret_is_set(&a->access_token) && !a->unsaved &&
+	       a->expires_ms - clock_mono_ms() > least;
 }
 
 static void load_grant(struct account *a)
@@ -63,6 +75,8 @@ static struct account *account_new(struct keeper *k,
 	STAILQ_INIT(&a->waiters);
 	for (unsigned s = 0; s < SERVICE_COUNT; s++)
 		a->services[s].since_s = clock_wall_s();
+	a->asked_ms = clock_mono_ms();
+	a->generation = 1 + random_below(UINT32_MAX);
 	load_grant(a);
 	return a;
 }
@@ -131,17 +145,17 @@ static struct account *keep_or_make(struct keeper *k, struct account **old,
 }
 
 /*
- * A misconfigured client may work after the reload that mended it; nothing
- * else is worth a new try with a token known to be dead.
+ * A misconfigured client may work with the configuration just read; a token
+ * known to be dead is not worth a new try.
  */
-static void try_after_reload(struct account *a)
+static void follow_config(struct account *a)
 {
-	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
-		if (a->services[s].of_grant &&
-		    a->services[s].state == ACCOUNT_MISCONFIGURED) {
-			state_renewed(a);
-			return;
-		}
+	state_check_signed_in(a);
+	if (!a->config->disabled && state_try_again(a)) {
+		refresh_forget_failures(a);
+		refresh_start(a);
+	} else {
+		refresh_schedule(a);
 	}
 }
 
@@ -163,11 +177,7 @@ void accounts_apply(struct keeper *k)
 	}
 	if (first)
 		state_load_all(k);
-	for (a = k->accounts; a; a = a->hh.next) {
-		if (!first)
-			try_after_reload(a);
-		state_check_signed_in(a);
-		refresh_schedule(a);
-	}
+	for (a = k->accounts; a; a = a->hh.next)
+		follow_config(a);
 	state_announce_all(k);
 }

@@ -80,7 +80,7 @@ static void answer_now(struct account *a, struct channel *ch, uint32_t id,
 
 	if (blocked)
 		answer_no(ch, id, GRANT_REFUSED, blocked);
-	else if (token_is_good(a, clock_mono_ms()))
+	else if (account_token_works(a))
 		answer_ok(a, ch, id, s);
 	else
 		answer_no(ch, id, GRANT_WAIT, &a->services[s]);
@@ -135,20 +135,17 @@ static struct account *account_of(struct keeper *k, struct channel *ch,
 /* The provider refused the token that we would give again. */
 static bool was_refused(const struct account *a, const struct frame *f)
 {
-	return a->generation > 0 &&
-	       frame_number(f, FIELD_GENERATION, 0) == a->generation;
+	return frame_number(f, FIELD_GENERATION, 0) == a->generation;
 }
 
-/* False: it never worked, and it was itself fetched for a refused one only
- * just now. */
-static bool renew(struct account *a, int64_t now)
+/* It never worked, and was itself fetched for a refused one. */
+static bool renewed_just_now(const struct account *a, enum service s,
+			     int64_t now)
 {
-	if (a->proven != a->generation && a->renewed_ms &&
-	    now - a->renewed_ms < RENEW_PAUSE_MS)
-		return false;
-	a->renewed_ms = now;
-	secret_clear(&a->access_token);
-	return true;
+	int64_t then = a->services[s].renewed_ms;
+
+	return a->proven != a->generation && then &&
+	       now - then < RENEW_PAUSE_MS;
 }
 
 void grant_get(struct keeper *k, struct channel *ch, const struct frame *f)
@@ -162,11 +159,16 @@ void grant_get(struct keeper *k, struct channel *ch, const struct frame *f)
 		return;
 	}
 	a->asked_ms = now;
-	if (was_refused(a, f) && !renew(a, now)) {
-		answer_no(ch, f->id, GRANT_WAIT, &a->services[s]);
-		return;
+	if (was_refused(a, f) && secret_is_set(&a->access_token)) {
+		if (renewed_just_now(a, s, now)) {
+			answer_no(ch, f->id, GRANT_STALE, &a->services[s]);
+			return;
+		}
+		a->services[s].renewed_ms = now;
+		secret_clear(&a->access_token);
 	}
-	if (state_blocks_grant(a, s) || token_is_good(a, now))
+	if (state_blocks_grant(a, s) || token_is_good(a, now) ||
+	    !refresh_is_due(a))
 		answer_now(a, ch, f->id, s);
 	else
 		wait_for_refresh(a, ch, f->id, s);

@@ -40,7 +40,9 @@ struct service_state {
 	char *cause, *text, *step;
 	bool of_grant;      /* comes from the token, not from this service */
 	unsigned refusals;  /* of fresh tokens in a row */
-	int64_t first_refusal_s;
+	int64_t first_refusal_ms, last_refusal_ms; /* monotonic */
+	/* when a refused token was renewed; 0: one worked since */
+	int64_t renewed_ms;
 };
 
 struct state_change {
@@ -54,6 +56,10 @@ void state_set_grant(struct account *a, const struct state_change *c);
 void state_grant_works(struct account *a);
 /* A human authorised: every service gets a fresh chance. */
 void state_renewed(struct account *a);
+/* The configuration may be right now. False: none was found wrong. */
+bool state_try_again(struct account *a);
+/* Every service waits for a person: no refresh can help. */
+bool state_is_dead(const struct account *a);
 void state_report(struct account *a, enum service s, enum report_class class,
 		  const struct state_change *c);
 /* May a token be asked for at all? The blocking state, or NULL. */
@@ -87,10 +93,11 @@ struct account {
 	struct secret access_token;
 	int64_t expires_ms;       /* monotonic */
 	int64_t lifetime_ms;
-	uint64_t generation;      /* of the access token, from 1 */
+	/* of the access token; others than those of a keeper before us */
+	uint64_t generation;
 	uint64_t proven;          /* a generation that logged in */
-	int64_t renewed_ms;       /* monotonic, when refused and renewed */
 	int64_t asked_ms;         /* monotonic, when it was last asked for */
+	int64_t not_before_ms;    /* monotonic: no request before this */
 
 	struct vault_grant grant; /* newest refresh token */
 	bool signed_in;
@@ -112,6 +119,8 @@ struct account *account_find(struct keeper *k, struct span address);
 void accounts_apply(struct keeper *k);
 void account_free(struct account *a);
 bool account_has_service(const struct account *a, enum service s);
+/* The access token in memory lives for some seconds at least. */
+bool account_token_works(const struct account *a);
 
 /* ---- grant.c: who asks for a token ---- */
 void grant_get(struct keeper *k, struct channel *ch, const struct frame *f);
@@ -124,6 +133,10 @@ void grant_drop_channel(struct keeper *k, const struct channel *ch);
 /* ---- refresh.c ---- */
 /* Starts a refresh unless one is under way. */
 void refresh_start(struct account *a);
+/* One is under way, or somebody who waits may have one begun. */
+bool refresh_is_due(const struct account *a);
+/* A token that works, or a fresh chance: what went wrong before is over. */
+void refresh_forget_failures(struct account *a);
 /* Sets the timer for what comes next. */
 void refresh_schedule(struct account *a);
 /*
@@ -240,6 +253,7 @@ void signin_show(struct keeper *k, struct span id, struct admin_reply *reply);
 void signin_finish(struct keeper *k, struct span id, struct span query,
 		   struct admin_reply *reply);
 void signins_free(struct keeper *k);
+bool signins_wait_for_tokens(const struct keeper *k);
 void signin_account_gone(struct keeper *k, const struct account *a);
 
 /* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */
@@ -262,6 +276,12 @@ struct keeper {
 	struct ticket *tickets;
 	struct endpoints *discovered;
 	struct signin *signins;
+	bool draining;
+	struct timer *drained; /* runs out: what is under way is given up */
 };
+
+/* ---- main.c ---- */
+/* A request whose answer may bring a token has ended. */
+void keeper_check_drained(struct keeper *k);
 
 #endif

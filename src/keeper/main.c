@@ -1,10 +1,13 @@
 #include "keeper/keeper.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/seal.h"
 
 /* Threads for crypt(3): a burst of first logins must not starve the loop. */
 #define HASH_THREADS 2
+/* The supervisor has half a minute for everybody. */
+#define DRAIN_MS (20 * MSEC_PER_SEC)
 
 static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		     const int *fds)
@@ -56,6 +59,13 @@ static bool open_vault(struct keeper *k, struct buf *why)
 	return k->vault != NULL;
 }
 
+static void on_drained(void *arg)
+{
+	struct keeper *k = arg;
+
+	role_done(k->role);
+}
+
 static struct keeper *keeper_new(struct role *r)
 {
 	struct keeper *k = MEM_NEW(struct keeper);
@@ -67,6 +77,7 @@ static struct keeper *keeper_new(struct role *r)
 	k->hashers = workers_new(k->loop, HASH_THREADS);
 	k->checks = MEM_NEW(struct checks);
 	STAILQ_INIT(k->checks);
+	k->drained = timer_new(k->loop, on_drained, k);
 	LIST_INIT(&k->replies);
 	random_bytes(key, sizeof(key));
 	secret_set(&k->digest_key, span_of(key, sizeof(key)));
@@ -80,6 +91,7 @@ static void stop(void *owner)
 	struct account *a, *next;
 
 	workers_free(&k->hashers);
+	timer_free(&k->drained);
 	signins_free(k);
 	HASH_ITER(hh, k->accounts, a, next) {
 		HASH_DEL(k->accounts, a);
@@ -164,12 +176,30 @@ static bool apply(struct role *r, const struct config_blobs *blobs,
 	return true;
 }
 
-/* What is under way ends by itself or fails as temporary at the asker. */
+void keeper_check_drained(struct keeper *k)
+{
+	bool waits = signins_wait_for_tokens(k);
+
+	if (!k->draining)
+		return;
+	for (struct account *a = k->accounts; a; a = a->hh.next)
+		waits |= a->refresh != NULL;
+	/* not at once: the answer that came last is still being looked at */
+	if (!waits)
+		timer_set(k->drained, 0);
+}
+
+/*
+ * A refresh under way is waited for: its answer may carry the only refresh
+ * token that still works. All else fails as temporary at the asker.
+ */
 static void drain(void *owner)
 {
 	struct keeper *k = owner;
 
-	role_done(k->role);
+	k->draining = true;
+	timer_set(k->drained, DRAIN_MS);
+	keeper_check_drained(k);
 }
 
 int main(void)

@@ -25,6 +25,9 @@
 /* Start-up spreads the first refreshes over this. */
 #define START_SPREAD_MS (5 * MSEC_PER_SEC)
 #define SAVE_AGAIN_MS (5 * MSEC_PER_SEC)
+/* After a failure somebody who waits may have it tried again this soon,
+ * unless the provider named a time. */
+#define DEMAND_MS (5 * MSEC_PER_SEC)
 
 static void log_refresh(const struct account *a, const char *result,
 			const struct token_refusal *r)
@@ -58,7 +61,7 @@ static int64_t until_refresh(const struct account *a)
 	if (!secret_is_set(&a->access_token))
 		return random_below(START_SPREAD_MS);
 	/* clients come back daily; a token for nobody is not fetched hourly */
-	if (now - a->asked_ms > IDLE_MS && a->asked_ms && idle_s > 0)
+	if (now - a->asked_ms > IDLE_MS && idle_s > 0)
 		return idle_s * MSEC_PER_SEC;
 	left -= margin + random_below((uint32_t)(margin / 8 + 1));
 	return left > 0 ? left : 0;
@@ -67,8 +70,7 @@ static int64_t until_refresh(const struct account *a)
 void refresh_schedule(struct account *a)
 {
 	if (a->config->disabled || !has_credentials(a) || a->refresh ||
-	    state_blocks_grant(a, SERVICE_SMTP) ||
-	    state_blocks_grant(a, SERVICE_IMAP))
+	    a->discovering || state_is_dead(a))
 		return;
 	/* a retry under way has its own time */
 	if (a->failures && timer_is_set(a->timer))
@@ -78,11 +80,17 @@ void refresh_schedule(struct account *a)
 
 /* ---- taking tokens ---- */
 
+void refresh_forget_failures(struct account *a)
+{
+	a->failures = 0;
+	a->not_before_ms = 0;
+	a->ambiguous = false;
+}
+
 static void use_access_token(struct account *a)
 {
 	a->unsaved = false;
-	a->failures = 0;
-	a->ambiguous = false;
+	refresh_forget_failures(a);
 	state_grant_works(a);
 	grant_answer_waiters(a);
 	refresh_schedule(a);
@@ -132,29 +140,44 @@ bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in)
 
 /* ---- refusals ---- */
 
-static int64_t retry_ms(const struct account *a, const struct token_refusal *r)
+/* What the provider wants, or 0. */
+static int64_t told_ms(const struct token_refusal *r)
 {
-	int64_t ms = RETRY_FIRST_MS, told = r->retry_after_s;
+	int64_t told = r->retry_after_s;
+
+	if (told > RETRY_AFTER_MAX_S)
+		told = RETRY_AFTER_MAX_S;
+	if (told < (int64_t)r->verdict.hold_s)
+		told = r->verdict.hold_s;
+	return told > 0 ? told * MSEC_PER_SEC : 0;
+}
+
+static int64_t backoff_ms(const struct account *a)
+{
+	int64_t ms = RETRY_FIRST_MS;
 
 	for (unsigned i = 1; i < a->failures && ms < RETRY_LONGEST_MS; i++)
 		ms *= 2;
 	if (ms > RETRY_LONGEST_MS)
 		ms = RETRY_LONGEST_MS;
-	ms = jitter(ms);
-	if (told > RETRY_AFTER_MAX_S)
-		told = RETRY_AFTER_MAX_S;
-	if (told < (int64_t)r->verdict.hold_s)
-		told = r->verdict.hold_s;
-	if (ms < told * MSEC_PER_SEC)
-		ms = told * MSEC_PER_SEC + jitter(MSEC_PER_SEC);
-	return ms;
+	return jitter(ms);
 }
 
-/* A token that still works outlives the outage of who issues new ones. */
-static bool still_works(const struct account *a)
+static void retry_later(struct account *a, const struct token_refusal *r)
 {
-	return secret_is_set(&a->access_token) && !a->unsaved &&
-	       a->expires_ms - clock_mono_ms() > MSEC_PER_SEC;
+	int64_t told = told_ms(r), ms = backoff_ms(a);
+	int64_t least = ms < DEMAND_MS ? ms : DEMAND_MS;
+
+	if (ms < told)
+		ms = told + jitter(MSEC_PER_SEC);
+	a->not_before_ms = clock_mono_ms() + (told > least ? told : least);
+	timer_set(a->timer, ms);
+}
+
+bool refresh_is_due(const struct account *a)
+{
+	return a->refresh || a->discovering ||
+	       clock_mono_ms() >= a->not_before_ms;
 }
 
 static void refused(struct account *a, const struct token_refusal *r)
@@ -171,11 +194,12 @@ static void refused(struct account *a, const struct token_refusal *r)
 	}
 	a->ambiguous |= r->lost;
 	log_refresh(a, oauth_class_name(r->verdict.class), r);
-	if (c.state != ACCOUNT_RETRYING || !still_works(a))
+	/* a token that works outlives the outage of who issues new ones */
+	if (c.state != ACCOUNT_RETRYING || !account_token_works(a))
 		state_set_grant(a, &c);
 	mem_free(text);
 	if (c.state == ACCOUNT_RETRYING)
-		timer_set(a->timer, retry_ms(a, r));
+		retry_later(a, r);
 	else if (c.state == ACCOUNT_BLOCKED || c.state == ACCOUNT_CONSENT)
 		timer_set(a->timer, jitter(BLOCKED_MS));
 	if (c.state == ACCOUNT_REAUTHORIZE)
@@ -207,6 +231,7 @@ static void on_answer(void *arg, const struct fetch_response *r)
 		token_refusal_clear(&refusal);
 	}
 	oauth_tokens_clear(&tokens);
+	keeper_check_drained(a->k);
 }
 
 /* ---- asking ---- */
@@ -263,6 +288,10 @@ void refresh_start(struct account *a)
 	if (a->refresh || a->discovering || a->config->disabled)
 		return;
 	timer_cancel(a->timer);
+	if (a->k->draining) {
+		grant_answer_waiters(a);
+		return;
+	}
 	if (a->unsaved) {
 		if (save_grant(a))
 			use_access_token(a);

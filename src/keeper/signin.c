@@ -103,6 +103,16 @@ static void signin_free(struct signin *s)
 	mem_free(s);
 }
 
+bool signins_wait_for_tokens(const struct keeper *k)
+{
+	const struct signin *s;
+
+	for (s = k->signins; s; s = s->hh.next)
+		if (s->fetch && s->method != SIGNIN_DEVICE)
+			return true;
+	return false;
+}
+
 void signins_free(struct keeper *k)
 {
 	struct signin *s, *next;
@@ -119,6 +129,7 @@ static void end(struct signin *s, enum signin_status status, const char *text,
 	s->step = mem_strdup(step);
 	timer_cancel(s->poll);
 	fetch_cancel(&s->fetch);
+	discover_forget(s->k, s);
 	log_event(LOG_AUTH_DONE, LOG_TEXT("account", s->address),
 		  LOG_TEXT("result", status == SIGNIN_DONE ? "ok" : "failed"),
 		  LOG_TEXT("text", text), LOG_TEXT("step", step));
@@ -191,14 +202,14 @@ static void take_tokens(struct signin *s, struct oauth_tokens *t)
 		return;
 	}
 	refresh_cancel(a);
-	a->failures = 0;
-	a->renewed_ms = 0;
+	refresh_forget_failures(a);
 	if (!refresh_take(a, t, true)) {
 		failed(s, "the sign-in worked, but the store refuses the new "
 			  "token; it is tried again every few seconds",
 		       "see the log of this machine");
 		return;
 	}
+	a->unsaved = false; /* what could not be saved before is replaced */
 	state_renewed(a);
 	refresh_schedule(a);
 	grant_answer_waiters(a);
@@ -236,6 +247,7 @@ static void on_tokens(void *arg, const struct fetch_response *r)
 		token_refusal_clear(&refusal);
 	}
 	oauth_tokens_clear(&tokens);
+	keeper_check_drained(s->k);
 }
 
 /* ---- authorization code ---- */

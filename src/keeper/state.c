@@ -96,11 +96,27 @@ static void set(struct account *a, enum service s, const struct state_change *c,
 	announce(a, s);
 }
 
+static bool waits_for_human(const struct service_state *st)
+{
+	return st->state == ACCOUNT_REAUTHORIZE ||
+	       st->state == ACCOUNT_CONSENT || st->state == ACCOUNT_BLOCKED ||
+	       st->state == ACCOUNT_MISCONFIGURED;
+}
+
+/* A passing outage says nothing about what a human must still do. */
 void state_set_grant(struct account *a, const struct state_change *c)
 {
 	for (unsigned s = 0; s < SERVICE_COUNT; s++)
-		if (a->config->services[s])
+		if (a->config->services[s] &&
+		    (c->state != ACCOUNT_RETRYING ||
+		     !waits_for_human(&a->services[s])))
 			set(a, (enum service)s, c, true);
+}
+
+static void forget_refusals(struct service_state *st)
+{
+	st->refusals = 0;
+	st->renewed_ms = 0;
 }
 
 static const struct state_change works = { ACCOUNT_CONNECTED, "", "", "" };
@@ -115,10 +131,39 @@ void state_grant_works(struct account *a)
 void state_renewed(struct account *a)
 {
 	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
-		a->services[s].refusals = 0;
+		forget_refusals(&a->services[s]);
 		if (a->config->services[s])
 			set(a, (enum service)s, &works, false);
 	}
+}
+
+bool state_try_again(struct account *a)
+{
+	static const struct state_change again = {
+		ACCOUNT_RETRYING, "trying-again",
+		"The configuration was read anew and is being tried",
+		"Nothing to do: it is tried by itself"
+	};
+	bool any = false;
+
+	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
+		if (!a->config->services[s] ||
+		    a->services[s].state != ACCOUNT_MISCONFIGURED)
+			continue;
+		set(a, (enum service)s, &again, true);
+		any = true;
+	}
+	return any;
+}
+
+bool state_is_dead(const struct account *a)
+{
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		if (a->config->services[s] &&
+		    a->services[s].state != ACCOUNT_REAUTHORIZE &&
+		    a->services[s].state != ACCOUNT_MISCONFIGURED)
+			return false;
+	return true;
 }
 
 const struct service_state *state_blocks_grant(const struct account *a,
@@ -140,22 +185,39 @@ const struct service_state *state_blocks_grant(const struct account *a,
 }
 
 /*
+ * A client that hammers must not use up the attempts in a moment: they count
+ * when they are as far apart as the window has them.
+ */
+static void count_refusal(struct service_state *st, const struct config *g)
+{
+	int64_t now = clock_mono_ms();
+	int64_t apart = g->retry_window * MSEC_PER_SEC / g->retry_attempts;
+
+	if (st->refusals == 0)
+		st->first_refusal_ms = now;
+	else if (now - st->last_refusal_ms < apart)
+		return;
+	st->refusals++;
+	st->last_refusal_ms = now;
+}
+
+/*
  * A fresh token was refused. That may pass (a permission still spreading
  * through the provider): it is tried on for the retry window, then a human
  * must look.
  */
 static void fresh_token_refused(struct account *a, enum service s,
-			  const struct state_change *c)
+				const struct state_change *c)
 {
+	const struct config *g = a->k->config;
 	struct service_state *st = &a->services[s];
 	struct state_change change = *c;
-	int64_t now = clock_wall_s();
+	int64_t window = g->retry_window * MSEC_PER_SEC;
 
-	if (st->refusals++ == 0)
-		st->first_refusal_s = now;
+	count_refusal(st, g);
 	change.state = ACCOUNT_RETRYING;
-	if (st->refusals >= a->k->config->retry_attempts ||
-	    now - st->first_refusal_s >= a->k->config->retry_window)
+	if (st->refusals >= g->retry_attempts ||
+	    clock_mono_ms() - st->first_refusal_ms >= window)
 		change.state = ACCOUNT_REAUTHORIZE;
 	set(a, s, &change, false);
 }
@@ -180,11 +242,13 @@ void state_report(struct account *a, enum service s, enum report_class class,
 		return;
 	}
 	if (class == REPORT_WORKS) {
-		a->services[s].refusals = 0;
+		forget_refusals(&a->services[s]);
 		change = works;
 	}
-	/* a passing outage says nothing about what a human must still do */
-	if (class == REPORT_TEMPORARY && state_blocks_grant(a, s))
+	/* and that there was no token, keeper knows best */
+	if (class == REPORT_TEMPORARY &&
+	    (waits_for_human(&a->services[s]) ||
+	     !strcmp(text_or(c->cause, ""), "no-token")))
 		return;
 	change.state = states[class];
 	set(a, s, &change, false);
@@ -195,7 +259,9 @@ static void load(void *arg, const struct vault_state *v)
 	struct account *a = account_find(arg, span_str(v->account));
 	struct service_state *st;
 
-	if (!a || v->service >= SERVICE_COUNT)
+	/* a sign-in of later was saved, and this was not before the end */
+	if (!a || v->service >= SERVICE_COUNT ||
+	    (a->signed_in && a->grant.signed_in_s > v->since_s))
 		return;
 	st = &a->services[v->service];
 	state_clear(st);

@@ -125,11 +125,12 @@ static enum report_class class_of(enum verdict v)
 {
 	switch (v) {
 	case VERDICT_TOKEN:
+	case VERDICT_REAUTHORIZE:
+		/* a fresh token refused once is not yet the end of the grant:
+		 * rights take time to spread. Keeper counts. */
 		return REPORT_TOKEN_REFUSED;
 	case VERDICT_ACCOUNT_BLOCKED:
 		return REPORT_BLOCKED;
-	case VERDICT_REAUTHORIZE:
-		return REPORT_REAUTHORIZE;
 	case VERDICT_MISCONFIGURED:
 		return REPORT_MISCONFIGURED;
 	default:
@@ -177,6 +178,7 @@ static void on_back_failed(void *owner, const struct imap_client_failure *f)
 		.token_fresh = s->renewed,
 	};
 	struct verdict_result v;
+	enum report_class class;
 
 	s->back = NULL; /* frees itself */
 	if (f->transport != CONN_OK || f->garbage) {
@@ -190,10 +192,10 @@ static void on_back_failed(void *owner, const struct imap_client_failure *f)
 		ask_grant(s);
 		return;
 	}
-	report(s, class_of(v.verdict), &v);
+	class = class_of(v.verdict);
+	report(s, class, &v);
 	refuse(s,
-	       class_of(v.verdict) == REPORT_TEMPORARY ||
-			       class_of(v.verdict) == REPORT_TOKEN_REFUSED ?
+	       class == REPORT_TEMPORARY || class == REPORT_TOKEN_REFUSED ?
 		       IMAP_NO_UNAVAILABLE :
 		       IMAP_NO_ADMIN,
 	       v.meaning, v.cause);
@@ -270,12 +272,13 @@ static void on_grant(void *arg, const struct frame *f)
 		return;
 	}
 	if (result == GRANT_WAIT) {
-		if (f && s->renewed)
-			token_still_refused(s);
-		else
-			refuse(s, IMAP_NO_UNAVAILABLE,
-			       "This account's access cannot be renewed now, "
-			       "please try again later", "no-token");
+		refuse(s, IMAP_NO_UNAVAILABLE,
+		       "This account's access cannot be renewed now, please "
+		       "try again later", "no-token");
+		return;
+	}
+	if (result == GRANT_STALE) {
+		token_still_refused(s);
 		return;
 	}
 	text = mem_printf("%.*s: %.*s", SPAN_FMT(frame_text(f, FIELD_TEXT)),
