@@ -201,12 +201,18 @@ struct login {
 	size_t n_networks;
 	bool from_file;
 	int64_t created_s;
-	/* keyed digests of the last right and the last wrong password */
-	bool right_known, wrong_known;
-	unsigned char right[DIGEST_SIZE], wrong[DIGEST_SIZE];
-	int64_t wrong_ms;
+	/* keyed digest of the right password, once it was given */
+	bool right_known;
+	unsigned char right[DIGEST_SIZE];
 	UT_hash_handle hh;
 };
+
+/* A password that was wrong a moment ago, for whatever name. */
+struct wrong {
+	unsigned char digest[DIGEST_SIZE];
+	int64_t until_ms;
+};
+#define WRONGS 1024
 struct check;
 STAILQ_HEAD(checks, check);
 
@@ -273,6 +279,7 @@ struct keeper {
 	struct account *accounts;
 	struct login *logins;
 	struct checks *checks;
+	struct wrong *wrongs;      /* WRONGS of them, by their digest */
 	struct ticket *tickets;
 	struct endpoints *discovered;
 	struct signin *signins;

@@ -2,8 +2,9 @@
  * Local logins. crypt(3) runs on threads, once per password: a right password
  * is remembered as a digest keyed with a random key of this process, so that
  * the next login with it costs microseconds. A wrong one is remembered for a
- * while, so that a device that hammers costs no processor time. Several
- * clients that come with the same password at once share one crypt(3).
+ * while, so that a device that hammers costs no processor time; for names that
+ * do not exist as well, or the time of the second answer would tell which do.
+ * Several clients that come with the same password at once share one crypt(3).
  */
 #include "keeper/keeper.h"
 
@@ -130,15 +131,23 @@ static void check_run(void *arg)
 	mem_free(data);
 }
 
-static void remember(struct login *l, const struct check *c)
+/* The digest is keyed: nobody can aim at a place. */
+static struct wrong *wrong_place(struct keeper *k,
+				 const unsigned char digest[DIGEST_SIZE])
 {
-	if (c->right) {
+	return &k->wrongs[(digest[0] | digest[1] << 8) % WRONGS];
+}
+
+static void remember(struct keeper *k, struct login *l, const struct check *c)
+{
+	struct wrong *w = wrong_place(k, c->digest);
+
+	if (!c->right) {
+		memcpy(w->digest, c->digest, DIGEST_SIZE);
+		w->until_ms = clock_mono_ms() + WRONG_MS;
+	} else if (l) {
 		l->right_known = true;
 		memcpy(l->right, c->digest, DIGEST_SIZE);
-	} else {
-		l->wrong_known = true;
-		l->wrong_ms = clock_mono_ms();
-		memcpy(l->wrong, c->digest, DIGEST_SIZE);
 	}
 }
 
@@ -167,8 +176,7 @@ static void check_done(void *arg)
 	/* a login removed or changed meanwhile admits nobody */
 	if (l && (!l->hash || strcmp(l->hash, c->hash)))
 		l = NULL;
-	if (l)
-		remember(l, c);
+	remember(k, l, c);
 	STAILQ_FOREACH(a, &c->askers, link) {
 		if (l && c->right)
 			admit(k, a->ch, a->id, l, a->service);
@@ -229,11 +237,13 @@ static void hash_later(struct keeper *k, struct channel *ch,
 	STAILQ_INSERT_TAIL(&c->askers, a, link);
 }
 
-static bool known_wrong(const struct login *l,
+static bool known_wrong(struct keeper *k,
 			const unsigned char digest[DIGEST_SIZE])
 {
-	return l->wrong_known && clock_mono_ms() - l->wrong_ms < WRONG_MS &&
-	       bytes_equal_constant_time(l->wrong, digest, DIGEST_SIZE);
+	const struct wrong *w = wrong_place(k, digest);
+
+	return clock_mono_ms() < w->until_ms &&
+	       bytes_equal_constant_time(w->digest, digest, DIGEST_SIZE);
 }
 
 static void check_password(struct keeper *k, struct channel *ch,
@@ -248,7 +258,7 @@ static void check_password(struct keeper *k, struct channel *ch,
 	    bytes_equal_constant_time(l->right, digest, DIGEST_SIZE))
 		admit(k, ch, f->id, l,
 		      (enum service)frame_number(f, FIELD_SERVICE, 0));
-	else if (l && known_wrong(l, digest))
+	else if (known_wrong(k, digest))
 		answer(ch, f->id, AUTH_WRONG, NULL, NULL);
 	else
 		hash_later(k, ch, f, name, hash, digest);

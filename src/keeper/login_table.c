@@ -88,21 +88,38 @@ static void from_file(struct keeper *k, const struct account_config *a)
 	}
 }
 
+/* Those of the file in its order, then by age: one more changes nothing. */
+static bool comes_before(const struct login *x, const struct login *y)
+{
+	if (x->from_file != y->from_file)
+		return x->from_file;
+	return !x->from_file && x->created_s < y->created_s;
+}
+
+static const struct login *first_login(const struct keeper *k,
+				       const char *account)
+{
+	const struct login *l, *first = NULL;
+
+	for (l = k->logins; l; l = l->hh.next)
+		if (!strcasecmp(l->account, account) &&
+		    (!first || comes_before(l, first)))
+			first = l;
+	return first;
+}
+
 /*
  * The account's address is always a login, too: it opens with the password of
  * the account's first login, unless a login of that name has its own.
  */
 static void address_as_login(struct keeper *k, const struct account_config *a)
 {
-	const struct login *first = NULL;
-	struct login *l, *own;
+	const struct login *first = first_login(k, a->address), *l;
+	struct login *own;
 
-	for (l = k->logins; l; l = l->hh.next) {
+	for (l = k->logins; l; l = l->hh.next)
 		if (!strcasecmp(l->name, a->address))
 			return;
-		if (!first && !strcasecmp(l->account, a->address))
-			first = l;
-	}
 	if (!first)
 		return;
 	own = put(k, span_str(a->address), a->address, first->hash);
@@ -115,9 +132,37 @@ static void address_as_login(struct keeper *k, const struct account_config *a)
 		       first->n_networks * sizeof(struct network));
 }
 
+/* Who logged in once does not pay the hash again for every change. */
+static void keep_known(struct keeper *k, const struct login *old)
+{
+	struct login *l;
+
+	for (; old; old = old->hh.next) {
+		if (!old->right_known)
+			continue;
+		HASH_FIND_STR(k->logins, old->name, l);
+		if (!l || strcmp(l->hash ? l->hash : "", old->hash))
+			continue;
+		l->right_known = true;
+		memcpy(l->right, old->right, DIGEST_SIZE);
+	}
+}
+
+static void free_table(struct login *table)
+{
+	struct login *l, *next;
+
+	HASH_ITER(hh, table, l, next) {
+		HASH_DEL(table, l);
+		free_login(l);
+	}
+}
+
 void logins_apply(struct keeper *k)
 {
-	logins_free(k);
+	struct login *old = k->logins;
+
+	k->logins = NULL;
 	if (vault_login_each(k->vault, from_vault, k) != STORE_OK)
 		log_event(LOG_STORE_ERROR,
 			  LOG_TEXT("error", "the logins cannot be read"));
@@ -125,16 +170,14 @@ void logins_apply(struct keeper *k)
 		from_file(k, &k->accounts_config->accounts[i]);
 	for (size_t i = 0; i < k->accounts_config->n_accounts; i++)
 		address_as_login(k, &k->accounts_config->accounts[i]);
+	keep_known(k, old);
+	free_table(old);
 }
 
 void logins_free(struct keeper *k)
 {
-	struct login *l, *next;
-
-	HASH_ITER(hh, k->logins, l, next) {
-		HASH_DEL(k->logins, l);
-		free_login(l);
-	}
+	free_table(k->logins);
+	k->logins = NULL;
 }
 
 /* ---- adding and removing ---- */

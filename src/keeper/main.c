@@ -76,6 +76,7 @@ static struct keeper *keeper_new(struct role *r)
 	k->fetcher = fetcher_new(k->loop);
 	k->hashers = workers_new(k->loop, HASH_THREADS);
 	k->checks = MEM_NEW(struct checks);
+	k->wrongs = mem_array(WRONGS, sizeof(*k->wrongs));
 	STAILQ_INIT(k->checks);
 	k->drained = timer_new(k->loop, on_drained, k);
 	LIST_INIT(&k->replies);
@@ -108,6 +109,7 @@ static void stop(void *owner)
 	config_blobs_clear(&k->blobs);
 	secret_clear(&k->digest_key);
 	mem_free(k->checks);
+	mem_free(k->wrongs);
 	mem_free(k);
 }
 

@@ -33,7 +33,10 @@ EXTRA_DIST += \
 	tests/system/sandbox_case.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
+	tests/system/test_logins.py \
 	tests/system/test_main_job.py \
 	tests/system/test_secrets.py \
 	tests/system/test_supervisor.py \
-	tests/system/test_verdicts.py
+	tests/system/test_tokens.py \
+	tests/system/test_verdicts.py \
+	tests/system/token_case.py
