@@ -26,6 +26,7 @@
 #include "net/channel.h"
 #include "net/conn.h"
 #include "role/admin.h"
+#include "role/report.h"
 #include "role/role.h"
 #include "session/smtp_client.h"
 #include "store/store.h"

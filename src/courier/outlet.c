@@ -255,41 +255,13 @@ static void ask_grant(struct outlet *o)
 void outlet_report(struct outlet *o, enum report_class class,
 		   const struct verdict_result *v)
 {
-	struct channel *keeper = role_peer(o->courier->role, "keeper");
-	struct verdict_names names = { .account = o->account };
-	struct buf out = BUF_INIT, step = BUF_INIT;
-	struct frame_mark m = frame_begin(&out, FRAME_GRANT_REPORT, 0, 0);
+	struct report r = { .account = o->account,
+			    .service = SERVICE_SMTP,
+			    .class = class,
+			    .generation = o->proven,
+			    .verdict = v };
 
-	frame_put_str(&out, FIELD_ACCOUNT, o->account);
-	frame_put_number(&out, FIELD_SERVICE, SERVICE_SMTP);
-	frame_put_number(&out, FIELD_CLASS, class);
-	if (o->proven)
-		frame_put_number(&out, FIELD_GENERATION, o->proven);
-	if (v) {
-		verdict_step(&step, v->step, &names);
-		frame_put_str(&out, FIELD_CAUSE, v->cause);
-		frame_put_str(&out, FIELD_TEXT, v->meaning);
-		frame_put(&out, FIELD_STEP, buf_span(&step));
-	}
-	frame_end(&out, m);
-	channel_send(keeper, &out, NULL, 0);
-	buf_clear(&step);
-}
-
-static enum report_class class_of(enum verdict v)
-{
-	switch (v) {
-	case VERDICT_TOKEN:
-		return REPORT_TOKEN_REFUSED;
-	case VERDICT_ACCOUNT_BLOCKED:
-		return REPORT_BLOCKED;
-	case VERDICT_REAUTHORIZE:
-		return REPORT_REAUTHORIZE;
-	case VERDICT_MISCONFIGURED:
-		return REPORT_MISCONFIGURED;
-	default:
-		return REPORT_TEMPORARY;
-	}
+	report_send(role_peer(o->courier->role, "keeper"), &r);
 }
 
 void outlet_works(struct outlet *o)
@@ -336,7 +308,7 @@ static int64_t hold_ms(const struct outlet *o, const struct verdict_result *v)
 
 void outlet_hold(struct outlet *o, const struct verdict_result *v)
 {
-	enum report_class class = class_of(v->verdict);
+	enum report_class class = report_class_of(v->verdict);
 	int64_t ms;
 
 	o->failures++;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/imap_verdict.h"
+#include "role/report.h"
 #include "session/imap_client.h"
 #include "session/imap_server.h"
 #include "session/pump.h"
@@ -100,42 +101,15 @@ static enum imap_no no_of_state(uint64_t state)
 static void report(struct imap_session *s, enum report_class class,
 		   const struct verdict_result *v)
 {
-	struct channel *keeper = session_keeper(&s->s);
-	struct verdict_names names = { .account = s->s.account };
-	struct buf out = BUF_INIT, step = BUF_INIT;
-	struct frame_mark m = frame_begin(&out, FRAME_GRANT_REPORT, 0, 0);
+	struct report r = { .account = s->s.account,
+			    .ticket = s->s.ticket,
+			    .service = SERVICE_IMAP,
+			    .class = class,
+			    .generation = class == REPORT_WORKS ?
+						  s->generation : 0,
+			    .verdict = v };
 
-	frame_put_str(&out, FIELD_TICKET, s->s.ticket);
-	frame_put_number(&out, FIELD_SERVICE, SERVICE_IMAP);
-	frame_put_number(&out, FIELD_CLASS, class);
-	if (class == REPORT_WORKS)
-		frame_put_number(&out, FIELD_GENERATION, s->generation);
-	if (v) {
-		verdict_step(&step, v->step, &names);
-		frame_put_str(&out, FIELD_CAUSE, v->cause);
-		frame_put_str(&out, FIELD_TEXT, v->meaning);
-		frame_put(&out, FIELD_STEP, buf_span(&step));
-	}
-	frame_end(&out, m);
-	channel_send(keeper, &out, NULL, 0);
-	buf_clear(&step);
-}
-
-static enum report_class class_of(enum verdict v)
-{
-	switch (v) {
-	case VERDICT_TOKEN:
-	case VERDICT_REAUTHORIZE:
-		/* a fresh token refused once is not yet the end of the grant:
-		 * rights take time to spread. Keeper counts. */
-		return REPORT_TOKEN_REFUSED;
-	case VERDICT_ACCOUNT_BLOCKED:
-		return REPORT_BLOCKED;
-	case VERDICT_MISCONFIGURED:
-		return REPORT_MISCONFIGURED;
-	default:
-		return REPORT_TEMPORARY;
-	}
+	report_send(session_keeper(&s->s), &r);
 }
 
 static void on_back_ready(void *owner, struct conn **provider,
@@ -192,7 +166,7 @@ static void on_back_failed(void *owner, const struct imap_client_failure *f)
 		ask_grant(s);
 		return;
 	}
-	class = class_of(v.verdict);
+	class = report_class_of(v.verdict);
 	report(s, class, &v);
 	refuse(s,
 	       class == REPORT_TEMPORARY || class == REPORT_TOKEN_REFUSED ?

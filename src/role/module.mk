@@ -4,6 +4,8 @@ librole_a_SOURCES = \
 	src/role/admin.h \
 	src/role/harden.c \
 	src/role/harden.h \
+	src/role/report.c \
+	src/role/report.h \
 	src/role/role.c \
 	src/role/role.h
 # What a role program links, in this order; fetch and store come before.
