@@ -1,13 +1,16 @@
-role_PROGRAMS += courier
-courier_SOURCES = \
+noinst_LIBRARIES += libcourier.a
+libcourier_a_SOURCES = \
 	src/courier/admin.c \
 	src/courier/bounce.c \
 	src/courier/courier.h \
 	src/courier/delivery.c \
-	src/courier/main.c \
 	src/courier/outlet.c \
 	src/courier/replay.c \
 	src/courier/settle.c \
 	src/courier/verdict.c \
 	src/courier/wire.c
-courier_LDADD = libsession.a $(STORE_LIBS) $(ROLE_LIBS) $(OPENSSL_LIBS)
+
+role_PROGRAMS += courier
+courier_SOURCES = src/courier/main.c
+courier_LDADD = libcourier.a libsession.a $(STORE_LIBS) $(ROLE_LIBS) \
+	$(OPENSSL_LIBS)

@@ -265,6 +265,9 @@ void signin_account_gone(struct keeper *k, const struct account *a);
 /* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */
 void keeper_admin(struct keeper *k, struct channel *ch, const struct frame *f);
 
+/* ---- keeper.c ---- */
+extern const struct role_ops keeper_ops;
+
 struct keeper {
 	struct admin_replies replies;
 	struct role *role;

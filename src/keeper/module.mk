@@ -1,16 +1,21 @@
-role_PROGRAMS += keeper
-keeper_SOURCES = \
+noinst_LIBRARIES += libkeeper.a
+libkeeper_a_SOURCES = \
 	src/keeper/account.c \
 	src/keeper/admin.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
+	src/keeper/keeper.c \
 	src/keeper/keeper.h \
 	src/keeper/login.c \
 	src/keeper/login_table.c \
-	src/keeper/main.c \
 	src/keeper/refresh.c \
 	src/keeper/signin.c \
 	src/keeper/state.c \
 	src/keeper/ticket.c \
 	src/keeper/token_request.c
-keeper_LDADD = $(STORE_LIBS) $(ROLE_LIBS) $(NET_FETCH_LIBS) $(CRYPT_LIBS) $(OPENSSL_LIBS)
+
+role_PROGRAMS += keeper
+keeper_SOURCES = src/keeper/main.c
+KEEPER_LIBS = libkeeper.a $(STORE_LIBS) $(ROLE_LIBS) $(NET_FETCH_LIBS) \
+	$(CRYPT_LIBS) $(OPENSSL_LIBS)
+keeper_LDADD = $(KEEPER_LIBS)

@@ -1,9 +1,12 @@
-role_PROGRAMS += relay
-relay_SOURCES = \
+noinst_LIBRARIES += librelay.a
+librelay_a_SOURCES = \
 	src/relay/imap.c \
-	src/relay/main.c \
+	src/relay/relay.c \
 	src/relay/relay.h \
 	src/relay/session.c \
 	src/relay/smtp.c \
 	src/relay/spool.c
-relay_LDADD = libsession.a $(ROLE_LIBS)
+
+role_PROGRAMS += relay
+relay_SOURCES = src/relay/main.c
+relay_LDADD = librelay.a libsession.a $(ROLE_LIBS)

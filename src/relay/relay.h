@@ -57,6 +57,9 @@ struct relay {
 	bool draining;
 };
 
+/* ---- relay.c ---- */
+extern const struct role_ops relay_ops;
+
 /* ---- session.c ---- */
 void session_init(struct session *s, struct relay *r, enum service protocol,
 		  const char *peer);
