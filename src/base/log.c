@@ -15,22 +15,29 @@ static const struct {
 #undef X
 };
 
+#define PROGRAM "mailbearer"
+
 static struct {
-	const char *role;
+	char ident[48]; /* openlog keeps the pointer */
 	enum log_target target;
 	enum log_format format;
 	int level;
-} log_state = { "mailbearer", LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO };
+} log_state = { PROGRAM, LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO };
 
 void log_open(const char *role, enum log_target target,
 	      enum log_format format, int level)
 {
-	log_state.role = role;
+	/* "courier[12]" alone would be taken for another program's */
+	if (strncmp(role, PROGRAM, strlen(PROGRAM)))
+		snprintf(log_state.ident, sizeof(log_state.ident),
+			 PROGRAM "/%s", role);
+	else
+		snprintf(log_state.ident, sizeof(log_state.ident), "%s", role);
 	log_state.target = target;
 	log_state.format = format;
 	log_state.level = level;
 	if (target == LOG_TO_SYSLOG)
-		openlog(role, LOG_PID | LOG_NDELAY, LOG_MAIL);
+		openlog(log_state.ident, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
 const char *log_event_name(enum log_event_id id)
@@ -136,7 +143,7 @@ void log_write(enum log_event_id id, const struct log_field *fields, size_t n)
 		return;
 	if (log_state.target == LOG_TO_STDERR) {
 		clock_rfc3339(clock_wall_s(), when);
-		buf_printf(&line, "%s %s[%d]: ", when, log_state.role,
+		buf_printf(&line, "%s %s[%d]: ", when, log_state.ident,
 			   (int)getpid());
 	}
 	log_line(&line, log_state.format, id, fields, n);

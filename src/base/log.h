@@ -46,7 +46,8 @@ enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
 enum log_format { LOG_LOGFMT, LOG_JSON };
 
 /*
- * role names the process in each line. level is syslog's: events less
+ * role names the process in each line: mailbearer/ROLE, or as it is when it
+ * begins so. level is syslog's: events less
  * important are dropped. PATH targets are opened by the supervisor and reach
  * the roles as standard error.
  */
