@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import smtplib
@@ -15,7 +16,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCRIPTS = os.path.join(HERE, 'lab')
 # BASE+24 to BASE+995, below the range ephemeral ports are taken from.
-BASES = range(11000, 31000, 1000)
+BASES = range(11000, 31700)
 
 
 def until(condition, what, seconds=20):
@@ -52,25 +53,30 @@ class Lab:
         os.chmod(path, 0o600)
 
     def start(self, options):
-        bases = list(BASES)
-        random.shuffle(bases)
-        for base in bases[:5]:
+        for _ in range(5):
             env = {**os.environ, **options, 'RUN': self.run,
-                   'BASE': str(base)}
-            done = subprocess.run([f'{SCRIPTS}/start.sh'], env=env,
-                                  stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True,
-                                  timeout=60, check=False)
-            if done.returncode == 0:
+                   'BASE': str(random.choice(BASES))}
+            # Into a file: what stays running would keep a pipe open.
+            with open(f'{self.run}/start.log', 'w+', encoding='utf-8') as f:
+                code = subprocess.run([f'{SCRIPTS}/start.sh'], env=env,
+                                      stdout=f, stderr=f, timeout=60,
+                                      check=False).returncode
+                f.seek(0)
+                said = f.read()
+            if code == 0:
                 return
-            # Another run may hold the ports: some others, then.
-            if 'is taken' not in done.stdout:
+            # Another run may hold a port, or take it this moment.
+            self.halt()
+            if not re.search('is taken|already in use', said):
                 break
-        raise RuntimeError(f'the lab did not start: {done.stdout}')
+        raise RuntimeError(f'the lab did not start: {said}')
 
-    def stop(self):
+    def halt(self):
         subprocess.run([f'{SCRIPTS}/stop.sh'], timeout=60, check=True,
                        env={**os.environ, 'RUN': self.run})
+
+    def stop(self):
+        self.halt()
         if not os.environ.get('MAILBEARER_KEEP'):
             shutil.rmtree(self.run, ignore_errors=True)
 

@@ -39,7 +39,12 @@ class Lively(Case):
             cls.sign_in(address)
 
     def setUp(self):
+        """A clean start, whatever the test before left behind."""
         self.lab.clear()
+        for address in self.addresses:
+            if self.state(address) == 'reauthorize':
+                self.sign_in(address)
+        until(lambda: not self.queued(), 'an empty queue')
         self.lab.empty(READER)
 
     def send(self, key, account=ALICE):

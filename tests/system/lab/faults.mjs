@@ -17,7 +17,7 @@ export class Faults {
   }
 
   take(path) {
-    const fault = this.list.find((f) => path.startsWith(f.path)
+    const fault = this.list.find((f) => path === f.path
       && (f.times === undefined || f.times > 0));
     if (fault && fault.times !== undefined) fault.times -= 1;
     return fault;
