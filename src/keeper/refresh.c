@@ -19,8 +19,11 @@
 #define RETRY_FIRST_MS MSEC_PER_SEC
 #define RETRY_LONGEST_MS (5 * 60 * MSEC_PER_SEC)
 /* A blocked account, and one that waits for an approval, is asked about this
- * often. */
+ * often; soon after approval was called for, it may come any minute, and takes
+ * a while to spread. */
 #define BLOCKED_MS (60 * 60 * MSEC_PER_SEC)
+#define APPROVAL_MS (2 * 60 * MSEC_PER_SEC)
+#define APPROVAL_SOON 30
 #define RETRY_AFTER_MAX_S 3600
 /* Start-up spreads the first refreshes over this. */
 #define START_SPREAD_MS (5 * MSEC_PER_SEC)
@@ -200,6 +203,8 @@ static void refused(struct account *a, const struct token_refusal *r)
 	mem_free(text);
 	if (c.state == ACCOUNT_RETRYING)
 		retry_later(a, r);
+	else if (c.state == ACCOUNT_CONSENT && a->failures < APPROVAL_SOON)
+		timer_set(a->timer, jitter(APPROVAL_MS));
 	else if (c.state == ACCOUNT_BLOCKED || c.state == ACCOUNT_CONSENT)
 		timer_set(a->timer, jitter(BLOCKED_MS));
 	if (c.state == ACCOUNT_REAUTHORIZE)

@@ -60,7 +60,7 @@ static void save(struct account *a, enum service s)
 {
 	struct service_state *st = &a->services[s];
 	struct vault_state v = { a->config->address, s, st->state, st->since_s,
-				 st->cause, st->text, st->step };
+				 st->cause, st->text, st->step, st->of_grant };
 
 	if (vault_state_save(a->k->vault, &v) != STORE_OK)
 		log_event(LOG_STORE_ERROR,
@@ -270,9 +270,9 @@ static void load(void *arg, const struct vault_state *v)
 	st->cause = mem_strdup(v->cause);
 	st->text = mem_strdup(v->text);
 	st->step = mem_strdup(v->step);
-	/* what came of the grant is looked at anew with the first refresh;
-	 * a blocked service only by courier's next try */
-	st->of_grant = st->state != ACCOUNT_BLOCKED;
+	/* what came of the grant is looked at anew with the first refresh,
+	 * a service by the next try of who uses it */
+	st->of_grant = v->of_grant;
 }
 
 static void never_authorised(struct account *a)

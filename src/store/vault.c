@@ -18,7 +18,8 @@ static const char schema[] =
 	"created_s INTEGER NOT NULL);"
 	"CREATE TABLE states (account TEXT NOT NULL, service TEXT NOT NULL, "
 	"state TEXT NOT NULL, since_s INTEGER NOT NULL, cause TEXT, "
-	"text TEXT, step TEXT, PRIMARY KEY (account, service));"
+	"text TEXT, step TEXT, of_grant INTEGER NOT NULL, "
+	"PRIMARY KEY (account, service));"
 	"CREATE TABLE key_check (sealed BLOB NOT NULL)";
 
 struct vault {
@@ -54,10 +55,11 @@ static void prepare(struct vault *v)
 		   "VALUES (?1,?2,?3,?4,?5)");
 	v->login_drop = db_prepare(d, "DELETE FROM logins WHERE name=?1");
 	v->state_all = db_prepare(d, "SELECT account, service, state, since_s, "
-				     "cause, text, step FROM states");
+				     "cause, text, step, of_grant "
+				     "FROM states");
 	v->state_put = db_prepare(
 		d, "INSERT OR REPLACE INTO states "
-		   "VALUES (?1,?2,?3,?4,?5,?6,?7)");
+		   "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)");
 }
 
 /*
@@ -329,6 +331,7 @@ static void give_state(sqlite3_stmt *s, vault_state_fn *fn, void *arg)
 	st.cause = db_text(s, 4);
 	st.text = db_text(s, 5);
 	st.step = db_text(s, 6);
+	st.of_grant = sqlite3_column_int(s, 7) != 0;
 	fn(arg, &st);
 	mem_free(st.account);
 	mem_free(st.cause);
@@ -358,5 +361,6 @@ enum store_result vault_state_save(struct vault *v,
 	db_bind_str(s, 5, st->cause);
 	db_bind_str(s, 6, st->text);
 	db_bind_str(s, 7, st->step);
+	sqlite3_bind_int(s, 8, st->of_grant);
 	return db_run(&v->db, s);
 }

@@ -73,6 +73,7 @@ struct vault_state {
 	char *cause;
 	char *text;
 	char *step;
+	bool of_grant; /* comes from the token, not from the service */
 };
 typedef void vault_state_fn(void *arg, const struct vault_state *s);
 enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,

@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	tests/system/test_main_job.py \
 	tests/system/test_secrets.py \
 	tests/system/test_supervisor.py \
+	tests/system/test_token_faults.py \
 	tests/system/test_tokens.py \
 	tests/system/test_verdicts.py \
 	tests/system/token_case.py
