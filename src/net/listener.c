@@ -125,6 +125,7 @@ void listener_free(struct listener **lp)
 static int complain(struct buf *why, const char *what, int err)
 {
 	buf_printf(why, "%s: %s", what, strerror(err));
+	errno = err;
 	return -1;
 }
 

@@ -168,8 +168,8 @@ static bool prepare(struct supervisor *s, const struct options *o,
 		return false;
 	if (!folders_prepare(s->generation->config, &s->identity, &why))
 		return fail(e, s->config_path, &why);
-	if (!sockets_open(&s->sockets, s->generation->config, s->config_path,
-			  e))
+	if (!sockets_open_first(&s->sockets, s->generation->config,
+				s->config_path, e))
 		return false;
 	if (o->detach && !detach(s)) {
 		buf_printf(&why, "-D: %s", strerror(errno));

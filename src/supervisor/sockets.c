@@ -1,7 +1,9 @@
 #include "supervisor/sockets.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -9,6 +11,8 @@
 
 #define FIRST_HANDED 3
 #define HANDED_MAX 256
+#define WAIT_MS 3000
+#define PAUSE_MS 25
 
 static struct sock *add(struct sockets *s, struct span name,
 			const char *address, int fd)
@@ -111,6 +115,7 @@ static void open_one(struct opening *o, const char *name, const char *address,
 	fd = is_path ? listener_open_unix(address, 0600, &why) :
 		       listener_open(address, &why);
 	if (fd < 0) {
+		o->sockets->in_use |= errno == EADDRINUSE;
 		config_error(o->errors, o->path, 0, "[%s%s] %s: %s",
 			     is_path || !strcmp(name, "web") ? "" : "listen ",
 			     name, address, buf_cstr(&why));
@@ -162,6 +167,7 @@ static void open_all(struct opening *o, const struct config *c)
 
 	for (size_t i = 0; i < s->n; i++)
 		s->list[i].wanted = s->list[i].fresh = false;
+	s->in_use = false;
 	for (size_t i = 0; i < c->n_listens; i++)
 		open_listen(o, &c->listens[i]);
 	if (!take_handed(s, "admin"))
@@ -193,6 +199,26 @@ bool sockets_open(struct sockets *s, const struct config *c, const char *path,
 	mem_free(names);
 	mem_free(was);
 	return errors->count == before;
+}
+
+bool sockets_open_first(struct sockets *s, const struct config *c,
+			const char *path, struct config_errors *errors)
+{
+	static const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000 };
+	struct config_errors found = { BUF_INIT, 0 };
+	unsigned left = WAIT_MS / PAUSE_MS;
+	bool open;
+
+	while (!(open = sockets_open(s, c, path, &found)) && s->in_use &&
+	       left-- > 0) {
+		buf_clear(&found.text);
+		found.count = 0;
+		nanosleep(&pause, NULL);
+	}
+	buf_add(&errors->text, buf_span(&found.text));
+	errors->count += found.count;
+	buf_clear(&found.text);
+	return open;
 }
 
 void sockets_close_unwanted(struct sockets *s)

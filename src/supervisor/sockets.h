@@ -20,6 +20,7 @@ struct sock {
 struct sockets {
 	struct sock *list;
 	size_t n;
+	bool in_use; /* what sockets_open wanted: somebody else's, or the dead's */
 };
 
 /* Takes over what systemd passed (sd_listen_fds(3)), by its names. */
@@ -30,6 +31,13 @@ void sockets_adopt(struct sockets *s);
  */
 bool sockets_open(struct sockets *s, const struct config *c, const char *path,
 		  struct config_errors *errors) MB_MUSTCHECK;
+/*
+ * The same at the start: waits a little for addresses in use. The roles of a
+ * daemon that was killed hold them until the kernel is done with their exit.
+ */
+bool sockets_open_first(struct sockets *s, const struct config *c,
+			const char *path,
+			struct config_errors *errors) MB_MUSTCHECK;
 /* Closes what the configuration does not want any more. */
 void sockets_close_unwanted(struct sockets *s);
 /* Closes all, and removes the admin socket from its folder. */
