@@ -1,10 +1,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "store/queue_internal.h"
+
+#define WAIT_MS 3000
+#define PAUSE_MS 25
+
+/*
+ * Waits a little: a courier that was killed holds the lock until the kernel is
+ * done with its exit, and its successor is there before that.
+ */
+static bool lock(int fd)
+{
+	static const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000 };
+
+	for (unsigned left = WAIT_MS / PAUSE_MS;; left--) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK || left == 0)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+}
 
 /* Two daemons on one folder would send everything twice. */
 static bool lock_dir(struct queue_store *q, const char *dir, struct buf *why)
@@ -14,7 +35,7 @@ static bool lock_dir(struct queue_store *q, const char *dir, struct buf *why)
 	q->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (q->lock_fd < 0)
 		buf_printf(why, "cannot open %s: %s", path, strerror(errno));
-	else if (flock(q->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	else if (!lock(q->lock_fd))
 		buf_printf(why, "another daemon uses the queue in %s", dir);
 	else {
 		mem_free(path);
