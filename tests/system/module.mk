@@ -31,9 +31,11 @@ EXTRA_DIST += \
 	tests/system/raw.py \
 	tests/system/run \
 	tests/system/sandbox_case.py \
+	tests/system/senders.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
 	tests/system/test_logins.py \
+	tests/system/test_kill.py \
 	tests/system/test_main_job.py \
 	tests/system/test_secrets.py \
 	tests/system/test_supervisor.py \

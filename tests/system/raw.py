@@ -16,8 +16,12 @@ class Raw:
         self.sock = self.plain
         if ca:
             context = ssl.create_default_context(cafile=ca)
-            self.sock = context.wrap_socket(self.plain,
-                                            server_hostname='localhost')
+            try:
+                self.sock = context.wrap_socket(self.plain,
+                                                server_hostname='localhost')
+            except OSError:
+                self.plain.close()
+                raise
         self.sock.settimeout(seconds)
         self.buffer = b''
 

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""A 250 is kept: kill -9 of any process at any moment, and a full queue.
+
+Clients send without pause while processes are killed, the grant dies and
+comes back, and the provider drops replies. MAILBEARER_KILLS=N says how often
+(default 24), MAILBEARER_SEED=N repeats a run's choices.
+"""
+import collections
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+from harness import main
+from lab import until
+from sandbox_case import BOB, DEMO, SandboxCase, sandbox_provider, sandbox
+from senders import Sender, Texts
+
+KILLS = int(os.environ.get('MAILBEARER_KILLS', '24'))
+SEED = int(os.environ.get('MAILBEARER_SEED') or random.randrange(10 ** 6))
+CLIENTS = 5
+CONNECTIONS = 3  # courier's default for one account
+ROLE_NAMES = ('courier', 'keeper', 'relay', 'desk')
+# After the death of one of these a message may be sent a second time: the
+# provider has it, and whoever knew that, or was to be told, is dead.
+LOSES_REPLIES = ('courier', 'relay', 'supervisor', 'all')
+# From the provider's taking a message to its noting the time, and the other
+# way round, on a busy machine.
+SLACK = 3
+INI = {'retry': {'first': '1s', 'longest': '1s', 'attempts': '8',
+                 'window': '60s'},
+       'queue': {'verdict_timeout': '6s', 'max_message': '64M'}}
+
+
+def plan(rng, kills):
+    """
+    What to kill, in which order. The supervisor starts a role that dies over
+    and over ever more slowly, but forgets that when it is killed itself.
+    """
+    out = []
+    while len(out) < kills:
+        roles = ['courier', *rng.sample(ROLE_NAMES, 2)]
+        rng.shuffle(roles)
+        out += [*roles, rng.choice(('supervisor', 'all'))]
+    return out[:kills]
+
+
+class KillCase(SandboxCase):
+    ini = INI
+    users = ('demo',)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.box = sandbox.start()
+        cls.addClassCleanup(cls.box.stop)
+        cls.launch([{'address': f'{user}@example.test', 'provider': 'sandbox',
+                     'services': ['smtp'],
+                     'client_id': cls.box.env['CLIENT_ID'],
+                     'client_secret': cls.box.env['CLIENT_SECRET']}
+                    for user in cls.users],
+                   [sandbox_provider(cls.box)], cls.ini)
+        for user in cls.users:
+            cls.sign_in_user(user)
+
+    @classmethod
+    def sign_in_user(cls, user):
+        cls.daemon.authorise(f'{user}@example.test', 'paste', lambda first:
+                             cls.box.approve(first['url'], user))
+
+
+class Kill(KillCase):
+    def setUp(self):
+        super().setUp()
+        self.rng = random.Random(SEED)
+        self.kills = []  # (when, what)
+        self.drops = set()
+        self.daemon.allowed.add('role-died')
+        self.grant_dead = False
+        self.gate = threading.Event()
+        # Providers that know no second use of a refresh token cannot be
+        # helped when keeper dies with the answer in its hands.
+        self.box.settings(reuse='allow', store_bodies=False)
+
+    # ---- killing
+
+    def pids(self, what):
+        roles = self.daemon.roles(None if what == 'all' else what)
+        if what == 'relay':
+            return [self.rng.choice(sorted(roles))] if roles else []
+        return list(roles)
+
+    def kill(self, what):
+        self.kills.append((time.time(), what))
+        if what != 'supervisor':
+            for pid in self.pids(what):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        if what in ('supervisor', 'all'):
+            self.daemon.stop(signal.SIGKILL)
+            self.daemon.start()
+
+    def kill_grant(self):
+        self.box.kill_grant('demo', aadsts=50173)
+        self.grant_dead = True
+        before = self.count_queued()
+        until(lambda: self.count_queued() >= before + 2 * CLIENTS,
+              'mail in the queue', 30)
+
+    def count_queued(self):
+        for s in self.senders:
+            if s.error:
+                s.end()
+        return sum(m.queued for s in self.senders for m in list(s.messages))
+
+    def revive_grant(self):
+        """Signs in, also when the roles it takes are just being started."""
+        def signed_in():
+            try:
+                self.sign_in_user('demo')
+                return True
+            except (AssertionError, OSError, ValueError):
+                return False
+        until(signed_in, 'a sign-in', 60)
+        self.grant_dead = False
+
+    def trouble(self):
+        """Something at the provider, some of the time."""
+        chance = self.rng.random()
+        if chance < 0.2:
+            self.drops.add(self.box.fault(protocol='smtp', stage='eod',
+                                          drop='after')['id'])
+        elif chance < 0.4:
+            self.box.fault(protocol='smtp', stage='eod', drop='before')
+        elif chance < 0.5:
+            self.box.fault(protocol='smtp', stage='body', close=True)
+        elif chance < 0.6:
+            self.box.fault(protocol='smtp', stage='mail', reset=True)
+        elif chance < 0.7 and not self.grant_dead:
+            self.box.expire('demo')
+
+    def moment(self):
+        time.sleep(self.rng.uniform(0.02, 0.6))
+
+    def rampage(self):
+        for number, what in enumerate(plan(self.rng, KILLS)):
+            phase = number % 3
+            if phase == 0:
+                self.drain()
+                self.moment()
+            elif phase == 1:
+                self.kill_grant()
+            else:
+                self.revive_grant()
+            self.trouble()
+            self.moment()
+            self.kill(what)
+
+    def drain(self):
+        """As long as anything waits, new mail goes behind it: so that
+        messages go out live again, clients pause until the queue is empty."""
+        self.gate.clear()
+        self.wait_for_the_end()
+        self.gate.set()
+
+    # ---- what became of it
+
+    def wait_for_the_end(self):
+        self.box.clear()
+        if self.grant_dead:
+            self.revive_grant()
+        until(self.emptied, 'an empty queue', 120)
+
+    def emptied(self):
+        """Also while what answers this is being started again."""
+        try:
+            return self.state(DEMO) == 'connected' and not self.queued()
+        except (AssertionError, ValueError, KeyError):
+            return False
+
+    def copies(self):
+        """{digest: times at which the provider took it}; order of firsts."""
+        copies = collections.defaultdict(list)
+        for m in self.box.messages():
+            copies[m['sha256']].append(m['time'])
+        return copies
+
+    def check_duplicates(self, copies, attempts):
+        """Second copies only where a reply was lost between the two."""
+        disruptions = self.lost_replies()
+        again = 0
+        for digest, times in copies.items():
+            for first, second in zip(times, times[1:]):
+                again += 1
+                self.assertTrue(
+                    any(first - SLACK <= t <= second for t in disruptions),
+                    f'{attempts[digest].key} came at {first:.3f} and '
+                    f'{second:.3f}, but nothing was killed then')
+        self.assertLessEqual(
+            again, len(disruptions) * CONNECTIONS
+            + sum(max(a.tries - 1, 0) for a in attempts.values()))
+        return again
+
+    def lost_replies(self):
+        drops = [e['time'] for e in self.box.log(event='fault')
+                 if e['fault'] in self.drops]
+        return sorted([t for t, what in self.kills if what in LOSES_REPLIES]
+                      + drops)
+
+    def check_order(self, copies):
+        """Per client: the first copies came in the order of acceptance."""
+        place = {digest: n for n, digest in enumerate(copies)}
+        for sender in self.senders:
+            last = (-1, None)
+            for m in sender.messages:
+                at = place.get(m.digest)
+                if at is None or not m.acknowledged:
+                    continue
+                self.assertGreater(at, last[0],
+                                   f'{m.key} overtook {last[1]}')
+                last = (at, m.key)
+
+    def test_kill_nine_at_any_moment(self):
+        print(f'seed {SEED}: MAILBEARER_SEED={SEED} MAILBEARER_KILLS={KILLS}')
+        texts = Texts(self.rng)
+        login = self.daemon.login(DEMO)
+        self.senders = [Sender(n, login, BOB, texts, SEED, n % 2 == 0,
+                               self.gate)
+                        for n in range(CLIENTS)]
+        for s in self.senders:
+            s.start()
+        try:
+            self.rampage()
+        finally:
+            for s in self.senders:
+                s.ended.set()
+            self.gate.set()
+        for s in self.senders:
+            s.end()
+        self.wait_for_the_end()
+        attempts = {m.digest: m for s in self.senders for m in s.messages}
+        acknowledged = [m for m in attempts.values() if m.acknowledged]
+        copies = self.copies()
+        unknown = set(copies) - set(attempts)
+        lost = [m.key for m in acknowledged if m.digest not in copies]
+        killed = collections.Counter(what for _, what in self.kills)
+        print(f'sent {sum(m.tries for m in attempts.values())}, '
+              f'acknowledged {len(acknowledged)} '
+              f'({sum(m.queued for m in acknowledged)} as queued), '
+              f'killed {len(self.kills)} ({dict(killed)}), '
+              f'delivered {sum(map(len, copies.values()))}, duplicates '
+              f'{sum(len(c) - 1 for c in copies.values())}; refused or cut: '
+              f'{dict(sum((s.refusals for s in self.senders), collections.Counter()))}')
+        sys.stdout.flush()
+        self.assertEqual(lost, [], 'acknowledged and lost')
+        self.assertEqual(unknown, set(), 'came otherwise than sent')
+        self.check_duplicates(copies, attempts)
+        self.check_order(copies)
+        self.assertEqual(self.box.violations(), [])
+
+
+if __name__ == '__main__':
+    main()
