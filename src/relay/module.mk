@@ -5,7 +5,8 @@ librelay_a_SOURCES = \
 	src/relay/relay.h \
 	src/relay/session.c \
 	src/relay/smtp.c \
-	src/relay/spool.c
+	src/relay/spool.c \
+	src/relay/spool.h
 
 role_PROGRAMS += relay
 relay_SOURCES = src/relay/main.c

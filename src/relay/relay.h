@@ -51,6 +51,7 @@ struct relay {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct config *config;
+	char *spool_dir; /* fixed while the daemon runs */
 	struct front *fronts;
 	struct sessions sessions;
 	unsigned n_sessions;
@@ -85,20 +86,5 @@ void imap_session_drain(struct session *s);
 /* At once, without a word. */
 void smtp_session_free(struct session *s);
 void imap_session_free(struct session *s);
-
-/* ---- spool.c: the message while it comes in ---- */
-struct spool {
-	int fd;
-	uint64_t size;
-	struct buf pending;
-	bool failed;
-};
-#define SPOOL_CLOSED ((struct spool){ -1, 0, BUF_INIT, false })
-/* An unlinked file in dir; false when it cannot be had. */
-bool spool_open(struct spool *s, const char *dir) MB_MUSTCHECK;
-bool spool_add(struct spool *s, struct span content) MB_MUSTCHECK;
-/* All content is in the file. */
-bool spool_finish(struct spool *s) MB_MUSTCHECK;
-void spool_close(struct spool *s);
 
 #endif

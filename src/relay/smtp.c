@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "relay/spool.h"
 #include "session/smtp_server.h"
 
 /* A client waits ten minutes for the answer to its final dot (RFC 5321
@@ -80,13 +81,10 @@ static void data(void *owner, const struct smtp_envelope *e,
 		 struct smtp_answer *a)
 {
 	struct smtp_session *s = owner;
-	char *dir = mem_printf("%s/spool", s->s.relay->config->state_dir);
 
 	(void)e;
-	if (!spool_open(&s->spool, dir))
-		*a = (struct smtp_answer){ 452, "4.3.1",
-					   "Cannot store the message now" };
-	mem_free(dir);
+	(void)a; /* code 0: whether it can be stored, its end shows */
+	spool_begin(&s->spool, s->s.relay->spool_dir);
 }
 
 static bool content(void *owner, struct span text)

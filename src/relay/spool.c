@@ -1,32 +1,28 @@
-/*
- * The spool: an unlinked file per message, so that a crash leaves nothing
- * behind and nothing is acknowledged because it is in it. It is never synced;
- * the queue is.
- */
+#include "relay/spool.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "relay/relay.h"
+#include "base/mem.h"
 
-#define GATHER (64u << 10)
-
-bool spool_open(struct spool *s, const char *dir)
+static int open_file(const char *dir)
 {
-	*s = SPOOL_CLOSED;
-	s->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (s->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		/* a file system without O_TMPFILE */
-		char *path = mem_printf("%s/message.XXXXXX", dir);
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char *path;
 
-		s->fd = mkostemp(path, O_CLOEXEC);
-		if (s->fd >= 0)
-			(void)unlink(path);
-		mem_free(path);
-	}
-	return s->fd >= 0;
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd;
+	/* a file system without O_TMPFILE */
+	path = mem_printf("%s/message.XXXXXX", dir);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		(void)unlink(path);
+	mem_free(path);
+	return fd;
 }
 
 static bool write_all(int fd, struct span data)
@@ -45,21 +41,33 @@ static bool write_all(int fd, struct span data)
 
 static bool flush(struct spool *s)
 {
-	if (!s->failed && !write_all(s->fd, buf_span(&s->pending)))
-		s->failed = true;
+	bool done = s->fd >= 0 && write_all(s->fd, buf_span(&s->pending));
+
 	buf_clear(&s->pending);
-	return !s->failed;
+	return done;
+}
+
+void spool_begin(struct spool *s, const char *dir)
+{
+	*s = SPOOL_CLOSED;
+	s->dir = dir;
 }
 
 bool spool_add(struct spool *s, struct span content)
 {
 	s->size += content.len;
 	buf_add(&s->pending, content);
-	return buf_len(&s->pending) < GATHER || flush(s);
+	if (buf_len(&s->pending) <= SPOOL_MEMORY)
+		return true;
+	if (s->fd < 0)
+		s->fd = open_file(s->dir);
+	return flush(s);
 }
 
 bool spool_finish(struct spool *s)
 {
+	if (s->fd < 0)
+		s->fd = memfd_create("message", MFD_CLOEXEC);
 	return flush(s);
 }
 

@@ -153,3 +153,9 @@ TESTS += tests/unit/test_codec_dsn
 tests_unit_test_codec_dsn_SOURCES = tests/unit/test_codec_dsn.c
 tests_unit_test_codec_dsn_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_dsn_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_spool
+TESTS += tests/unit/test_spool
+tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
+tests_unit_test_spool_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_spool_LDADD = librelay.a $(UNIT_BASE_LIBS)

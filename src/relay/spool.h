@@ -1,0 +1,35 @@
+/*
+ * The spool: a message while it comes in and until courier is done with it.
+ * A short one stays in memory; one that outgrows that goes to an unlinked
+ * file, so that a session never holds more than SPOOL_MEMORY of its message.
+ * Either way courier gets a descriptor, a crash leaves nothing behind, and
+ * nothing is acknowledged because it is here: it is never synced, the queue
+ * is.
+ *
+ * spool_begin, spool_add ..., spool_finish, then fd may be read, and
+ * spool_close at any time.
+ */
+#ifndef RELAY_SPOOL_H
+#define RELAY_SPOOL_H
+
+#include "base/attr.h"
+#include "base/buf.h"
+
+#define SPOOL_MEMORY ((size_t)64 << 10)
+
+struct spool {
+	const char *dir;    /* for files; outlives the spool */
+	int fd;             /* -1: none yet */
+	uint64_t size;
+	struct buf pending; /* not in fd yet */
+};
+#define SPOOL_CLOSED ((struct spool){ NULL, -1, 0, BUF_INIT })
+
+void spool_begin(struct spool *s, const char *dir);
+/* False when it cannot be stored; then only spool_close is left to do. */
+bool spool_add(struct spool *s, struct span content) MB_MUSTCHECK;
+/* All content is in fd. */
+bool spool_finish(struct spool *s) MB_MUSTCHECK;
+void spool_close(struct spool *s);
+
+#endif
