@@ -3,4 +3,5 @@ EXTRA_DIST += \
 	docs/ARCHITECTURE.md \
 	docs/OPERATIONS.md \
 	docs/PROTOCOL.md \
+	docs/SECURITY.md \
 	docs/STYLE.md

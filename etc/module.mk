@@ -16,8 +16,9 @@ etc/sysusers.d/mailbearer.conf: $(top_srcdir)/etc/sysusers.d/mailbearer.conf.in
 etc/tmpfiles.d/mailbearer.conf: $(top_srcdir)/etc/tmpfiles.d/mailbearer.conf.in
 
 mbconfdir = $(sysconfdir)/mailbearer
-nodist_mbconf_DATA = etc/mailbearer.ini
-dist_mbconf_DATA = etc/accounts.yaml etc/providers.yaml
+ETC_OWN = etc/mailbearer.ini etc/accounts.yaml etc/providers.yaml
+EXTRA_DIST += etc/accounts.yaml etc/providers.yaml
+all-local: $(ETC_MADE)
 unitdir = $(prefix)/lib/systemd/system
 nodist_unit_DATA = etc/systemd/mailbearer.service
 sysusersdir = $(prefix)/lib/sysusers.d
@@ -29,6 +30,24 @@ dist_example_DATA = etc/systemd/mailbearer.socket
 EXTRA_DIST += $(ETC_MADE:=.in)
 CLEANFILES += $(ETC_MADE)
 
-# Hashes of passwords are for their owner; an administrator's file stays.
-install-data-hook:
-	chmod 600 $(DESTDIR)$(mbconfdir)/accounts.yaml
+# A file that is there is the administrator's and stays, unless it is still as
+# it was installed; beside it the new one gets the ending .dist. Hashes of
+# passwords, in accounts.yaml, are for their owner.
+install-data-local:
+	$(MKDIR_P) "$(DESTDIR)$(mbconfdir)"
+	for f in $(ETC_OWN); do \
+		from=$$f; test -e $$from || from=$(srcdir)/$$f; \
+		to="$(DESTDIR)$(mbconfdir)/$${f##*/}"; mode=644; \
+		test $$f != etc/accounts.yaml || mode=600; \
+		if test -e "$$to" && ! cmp -s $$from "$$to"; \
+		then to="$$to.dist"; fi; \
+		$(INSTALL) -m $$mode $$from "$$to" || exit 1; \
+	done
+
+uninstall-local:
+	for f in $(ETC_OWN); do \
+		from=$$f; test -e $$from || from=$(srcdir)/$$f; \
+		to="$(DESTDIR)$(mbconfdir)/$${f##*/}"; \
+		if cmp -s $$from "$$to"; then rm -f "$$to"; fi; \
+		rm -f "$$to.dist"; \
+	done
