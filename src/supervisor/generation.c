@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "config/load.h"
+#include "supervisor/certificates.h"
 
 #define BIT(kind) (1u << (kind))
 
@@ -104,6 +105,8 @@ static struct generation *make(const struct config_blobs *b,
 
 	g->config = config_parse(b, errors);
 	g->files = mem_array(b->n, sizeof(*g->files));
+	if (a && g->config)
+		certificates_check(g->config, a, b, errors);
 	if (a && g->config && old)
 		config_compare(old->config, g->config, b, errors);
 	for (size_t i = 0; a && g->config && i < b->n; i++)

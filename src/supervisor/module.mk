@@ -1,5 +1,7 @@
 sbin_PROGRAMS += mailbearerd
 mailbearerd_SOURCES = \
+	src/supervisor/certificates.c \
+	src/supervisor/certificates.h \
 	src/supervisor/child.c \
 	src/supervisor/generation.c \
 	src/supervisor/generation.h \

@@ -376,10 +376,26 @@ class Clients(Case):
                     r'^250 2\.0\.0 Queued as \S+')
         waiting = self.queued(ALICE)
         self.assertEqual(len(waiting), 3)
-        self.assertEqual(self.state(ALICE), 'connected')
+        # Nobody is called for it.
+        self.assertEqual(self.daemon.ctl('status')[0], 0)
         for m in waiting:
             self.daemon.ctl('queue', 'delete', m['id'], code=0)
         self.assertEqual(self.queued(ALICE), [])
+
+    def test_a_busy_recipient_holds_up_nobody(self):
+        """450 at RCPT is about that mailbox, not about the account."""
+        login = self.daemon.login('bob@example.test')
+        clients.smtplib_send(login, message(login.name, READER, 'busy'),
+                             ['tempfail@example.test'])
+        with Smtp(login.smtp_port, login.ca) as client:
+            client.login(login)
+            data = message(login.name, READER, 'beside')
+            reply = client.message(login.name, [READER], data)
+        self.assertRegex(reply, '^250 ')
+        self.assertNotIn('Queued', reply)
+        self.assertEqual(self.state(login.name), 'connected')
+        self.assert_arrived(READER, 'beside', data)
+        self.daemon.ctl('queue', 'delete', '--all', code=0)
 
     def test_both_mechanisms_were_used(self):
         for address in ACCOUNTS:

@@ -235,6 +235,8 @@ class Ends(Case):
             idle = Smtp(login.smtp_port, login.ca)
             front = Imap(login.imap_port, login.ca)
             busy = Smtp(login.smtp_port, login.ca)
+            for client in (idle, front, busy):
+                self.addCleanup(client.close)
             self.assertIn('235', busy.login(login))
             busy.command(f'MAIL FROM:<{ALICE}>')
             busy.command(f'RCPT TO:<{READER}>')
@@ -340,6 +342,29 @@ class Check(Case):
         self.assertNotEqual(code, 0)
         self.assertIn('client_secret_file', text)
         self.assertIn('key', text)
+
+    def test_certificates_that_are_none(self):
+        provider = {**PROVIDER, 'ca_file': ''}
+        d = Daemon([ACCOUNT], [provider])
+        self.addCleanup(d.remove)
+        provider['ca_file'] = d.file('authority.crt', 'nothing')
+        d.write()
+        d.file('tls.crt', 'nothing')
+        code, text = self.check(d)
+        self.assertNotEqual(code, 0)
+        self.assertIn('tls.crt', text)
+        self.assertIn('submissions', text)
+        self.assertIn('authority.crt', text)
+
+    def test_a_key_of_another_certificate(self):
+        d, other = (Daemon([ACCOUNT], [PROVIDER]) for _ in range(2))
+        self.addCleanup(d.remove)
+        self.addCleanup(other.remove)
+        with open(other.key, encoding='ascii') as f:
+            d.file('tls.key', f.read(), 0o600)
+        code, text = self.check(d)
+        self.assertNotEqual(code, 0)
+        self.assertRegex(text, 'tls.(crt|key)')
 
     def test_it_does_not_start_either(self):
         d = Daemon([ACCOUNT], [PROVIDER], {'queue': {'max_age': 'x'}})
