@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	tests/system/test_logins.py \
 	tests/system/test_kill.py \
 	tests/system/test_main_job.py \
+	tests/system/test_queue.py \
 	tests/system/test_secrets.py \
 	tests/system/test_supervisor.py \
 	tests/system/test_token_faults.py \

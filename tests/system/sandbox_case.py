@@ -101,3 +101,26 @@ class SandboxCase(Case):
 
     def assert_queue_empties(self, seconds=20):
         until(lambda: not self.queued(), 'an empty queue', seconds)
+
+
+class UsersCase(SandboxCase):
+    """The same with several accounts, for submission only."""
+    users = ('demo',)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.box = sandbox.start()
+        cls.addClassCleanup(cls.box.stop)
+        cls.launch([{'address': f'{user}@example.test', 'provider': 'sandbox',
+                     'services': ['smtp'],
+                     'client_id': cls.box.env['CLIENT_ID'],
+                     'client_secret': cls.box.env['CLIENT_SECRET']}
+                    for user in cls.users],
+                   [sandbox_provider(cls.box, **cls.provider)], cls.ini)
+        for user in cls.users:
+            cls.sign_in_user(user)
+
+    @classmethod
+    def sign_in_user(cls, user):
+        cls.daemon.authorise(f'{user}@example.test', 'paste', lambda first:
+                             cls.box.approve(first['url'], user))

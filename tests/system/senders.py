@@ -1,12 +1,13 @@
 """Clients that go on sending whatever happens, and remember what they heard."""
 import collections
+import concurrent.futures
 import hashlib
 import random
 import threading
 import time
 
 from harness import message
-from raw import Smtp
+from raw import Smtp, stuffed
 
 ALPHABET = bytes(range(33, 127))
 MOST = 1 << 20
@@ -133,3 +134,28 @@ class Sender(threading.Thread):
             raise AssertionError(f'client {self.number}: {self.error}')
         if self.is_alive():
             raise AssertionError(f'client {self.number} hangs')
+
+
+def submit(login, rcpt, messages):
+    """
+    Sends messages over one connection, commands pipelined; yields the reply
+    to each.
+    """
+    with Smtp(login.smtp_port, login.ca, seconds=120) as client:
+        client.login(login)
+        for data in messages:
+            client.send(f'MAIL FROM:<{login.sender}>\r\nRCPT TO:<{rcpt}>\r\n'
+                        f'DATA\r\n')
+            replies = [client.reply() for _ in range(3)]
+            if [r[:3] for r in replies] != ['250', '250', '354']:
+                raise AssertionError(f'refused: {replies}')
+            yield client.command(stuffed(data) + b'.\r\n')
+
+
+def submit_all(login, rcpt, messages, connections):
+    """The same over several connections at once; all replies."""
+    with concurrent.futures.ThreadPoolExecutor(connections) as pool:
+        parts = [pool.submit(lambda part=messages[n::connections]:
+                             list(submit(login, rcpt, part)))
+                 for n in range(connections)]
+        return [reply for part in parts for reply in part.result()]

@@ -15,7 +15,7 @@ import time
 
 from harness import main
 from lab import until
-from sandbox_case import BOB, DEMO, SandboxCase, sandbox_provider, sandbox
+from sandbox_case import BOB, DEMO, UsersCase
 from senders import Sender, Texts
 
 KILLS = int(os.environ.get('MAILBEARER_KILLS', '24'))
@@ -47,30 +47,9 @@ def plan(rng, kills):
     return out[:kills]
 
 
-class KillCase(SandboxCase):
+class Kill(UsersCase):
     ini = INI
-    users = ('demo',)
 
-    @classmethod
-    def setUpClass(cls):
-        cls.box = sandbox.start()
-        cls.addClassCleanup(cls.box.stop)
-        cls.launch([{'address': f'{user}@example.test', 'provider': 'sandbox',
-                     'services': ['smtp'],
-                     'client_id': cls.box.env['CLIENT_ID'],
-                     'client_secret': cls.box.env['CLIENT_SECRET']}
-                    for user in cls.users],
-                   [sandbox_provider(cls.box)], cls.ini)
-        for user in cls.users:
-            cls.sign_in_user(user)
-
-    @classmethod
-    def sign_in_user(cls, user):
-        cls.daemon.authorise(f'{user}@example.test', 'paste', lambda first:
-                             cls.box.approve(first['url'], user))
-
-
-class Kill(KillCase):
     def setUp(self):
         super().setUp()
         self.rng = random.Random(SEED)
