@@ -167,6 +167,10 @@ static void on_back_failed(void *owner, const struct imap_client_failure *f)
 		return;
 	}
 	class = report_class_of(v.verdict);
+	/* one refusal of a fresh token is not yet the end of the grant: rights
+	 * take their time to spread; keeper counts */
+	if (class == REPORT_REAUTHORIZE && s->renewed)
+		class = REPORT_TOKEN_REFUSED;
 	report(s, class, &v);
 	refuse(s,
 	       class == REPORT_TEMPORARY || class == REPORT_TOKEN_REFUSED ?

@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/system/senders.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
+	tests/system/test_imap.py \
 	tests/system/test_logins.py \
 	tests/system/test_kill.py \
 	tests/system/test_main_job.py \
