@@ -260,7 +260,7 @@ class Single(TokenCase):
         """A dead access token and a dead token endpoint: only patience."""
         self.box.expire('demo')
         self.box.fault('token-503', times=0)
-        end = time.monotonic() + 6       # longer than the retry window
+        end = time.monotonic() + 5       # longer than the retry window
         while time.monotonic() < end:
             self.assertRegex(self.imap_login(), r' NO \[UNAVAILABLE\]')
             self.assertEqual(self.service()['state'], 'retrying')
@@ -331,7 +331,7 @@ class Killed(TokenCase):
     """kill -9 while tokens rotate."""
     names = ('demo', 'alice', 'bob')
     settings = {'access_ttl': 2}
-    rounds = 14
+    rounds = 10
 
     def logins(self):
         threads = [threading.Thread(target=self.try_login, args=(n,))
