@@ -124,15 +124,14 @@ void delivery_drop_channel(struct courier *c, const struct channel *ch)
 
 static void live_content(struct delivery *d)
 {
-	char *piece = mem_alloc(PIECE_SIZE);
-	ssize_t n = pread(d->fd, piece, PIECE_SIZE, (off_t)d->offset);
 	uint64_t left = d->message->size - d->offset;
+	size_t want = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
+	char *piece = mem_alloc(want);
+	ssize_t n = pread(d->fd, piece, want, (off_t)d->offset);
 
 	if (n < 0 || (n == 0 && left > 0)) {
 		smtp_client_content_failed(d->wire->client);
 	} else {
-		if ((uint64_t)n > left)
-			n = (ssize_t)left;
 		d->offset += (uint64_t)n;
 		smtp_client_content(d->wire->client, span_of(piece, (size_t)n),
 				    d->offset == d->message->size);

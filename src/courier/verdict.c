@@ -255,9 +255,20 @@ static void queued_partly(struct delivery *d, const struct split *s)
 	mem_free(reply);
 }
 
+static bool for_everybody(const struct smtp_result *r)
+{
+	for (size_t i = 0; i < r->n_recipients; i++)
+		if (r->recipients[i].code / 100 != 2)
+			return false;
+	return true;
+}
+
 static void accepted(struct delivery *d, const struct smtp_result *r)
 {
-	struct split s = split_recipients(d, r);
+	struct split s = { .refused = NULL };
+
+	if (!for_everybody(r))
+		s = split_recipients(d, r);
 
 	log_attempt(d, &r->last, NULL);
 	outlet_works(d->outlet);
