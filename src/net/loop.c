@@ -24,7 +24,9 @@ struct deferred {
 };
 
 struct timer {
+	struct loop *loop;
 	struct event *ev;
+	struct loop_task soon; /* set to 0 */
 	timer_fn *fn;
 	void *arg;
 };
@@ -232,42 +234,57 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	t->fn(t->arg);
 }
 
+static void on_soon(void *arg)
+{
+	struct timer *t = arg;
+
+	t->fn(t->arg);
+}
+
 struct timer *timer_new(struct loop *l, timer_fn *fn, void *arg)
 {
 	struct timer *t = MEM_NEW(struct timer);
 
+	t->loop = l;
 	t->fn = fn;
 	t->arg = arg;
+	t->soon.run = on_soon;
+	t->soon.arg = t;
 	t->ev = evtimer_new(l->base, on_timer, t);
 	if (!t->ev)
 		mem_exhausted("timer");
 	return t;
 }
 
+/* What is due at once is done in this turn, with no system call. */
 void timer_set(struct timer *t, int64_t ms)
 {
-	struct timeval tv = { 0, 0 };
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	if (ms > 0) {
-		tv.tv_sec = ms / 1000;
-		tv.tv_usec = ms % 1000 * 1000;
+		loop_task_cancel(&t->soon);
+		evtimer_add(t->ev, &tv);
+	} else {
+		evtimer_del(t->ev);
+		loop_task_queue(t->loop, &t->soon, LOOP_NORMAL);
 	}
-	evtimer_add(t->ev, &tv);
 }
 
 void timer_cancel(struct timer *t)
 {
+	loop_task_cancel(&t->soon);
 	evtimer_del(t->ev);
 }
 
 bool timer_is_set(const struct timer *t)
 {
-	return evtimer_pending(t->ev, NULL);
+	return t->soon.in || evtimer_pending(t->ev, NULL);
 }
 
 void timer_free(struct timer **tp)
 {
 	if (*tp) {
+		loop_task_cancel(&(*tp)->soon);
 		event_free((*tp)->ev);
 		mem_free(*tp);
 	}

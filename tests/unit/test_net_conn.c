@@ -45,6 +45,38 @@ static void test_loop_timers(void)
 	rig_end();
 }
 
+/* At once is in this turn, in order, and can still be called off or moved. */
+static void test_loop_timer_at_once(void)
+{
+	int first = 0, never = 0, later = 0;
+	struct timer *t, *u, *v;
+
+	rig_begin();
+	t = timer_new(rig_loop, count, &first);
+	u = timer_new(rig_loop, count, &never);
+	v = timer_new(rig_loop, count, &later);
+	timer_set(t, 60000);
+	timer_set(t, 0);
+	timer_set(t, 0);
+	timer_set(u, 0);
+	timer_cancel(u);
+	timer_set(v, 0);
+	timer_set(v, 60000);
+	CHECK(timer_is_set(t) && !timer_is_set(u) && timer_is_set(v));
+	CHECK_INT(first, 0);
+	loop_turn(rig_loop);
+	CHECK_INT(first, 1);
+	CHECK_INT(never + later, 0);
+	CHECK(!timer_is_set(t) && timer_is_set(v));
+	timer_set(u, 0);
+	timer_free(&u);
+	loop_turn(rig_loop);
+	CHECK_INT(never, 0);
+	timer_free(&t);
+	timer_free(&v);
+	rig_end();
+}
+
 static void test_loop_defer(void)
 {
 	int n = 0, dropped = 0;
@@ -613,6 +645,7 @@ static void test_listener_unix(void)
 }
 
 UNIT_MAIN("net conn", { "loop timers", test_loop_timers },
+	  { "timer at once", test_loop_timer_at_once },
 	  { "loop defer", test_loop_defer },
 	  { "loop signal", test_loop_signal }, { "workers", test_workers },
 	  { "echo", test_echo }, { "input limit", test_input_limit },
