@@ -120,7 +120,10 @@ void conn_arm(struct conn *c)
 {
 	if (c->busy || c->dead || c->fd < 0)
 		return;
-	arm(&c->readable, &c->reading, may_read(c));
+	/* most pauses end before there is input: it stays armed until then */
+	if (may_read(c) || c->unwanted)
+		arm(&c->readable, &c->reading, may_read(c));
+	c->unwanted = false;
 	arm(&c->writable, &c->writing, may_write(c));
 	/* what TLS holds already, epoll will not tell of */
 	if (c->ssl && !c->dry && conn_wants_input(c) && SSL_has_pending(c->ssl))
@@ -313,6 +316,11 @@ void conn_on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	conn_enter(c);
+	c->unwanted = !may_read(c);
+	if (c->unwanted) {
+		conn_leave(c);
+		return;
+	}
 	switch (c->state) {
 	case CONN_SHAKING:
 		conn_shake(c);

@@ -61,6 +61,7 @@ struct conn {
 
 	unsigned tell;
 	bool reading, writing;      /* which events are armed */
+	bool unwanted;              /* input came that cannot be used now */
 	bool busy;                  /* inside an entry point: arms at its end */
 	bool blocked;               /* the kernel takes no more output now */
 	bool dry;                   /* TLS holds no whole record */
