@@ -174,7 +174,7 @@ static void stop(void *owner)
 		free_session(LIST_FIRST(&r->sessions));
 	resolver_free(&r->resolver);
 	config_free(&r->config);
-	mem_free(r->spool_dir);
+	spool_home_clear(&r->spool);
 	mem_free(r);
 }
 
@@ -208,8 +208,8 @@ static bool apply(struct role *role, const struct config_blobs *blobs,
 	old = r->config;
 	r->config = config;
 	config_free(&old);
-	if (!r->spool_dir)
-		r->spool_dir = mem_printf("%s/spool", config->state_dir);
+	if (!r->spool.dir)
+		r->spool.dir = mem_printf("%s/spool", config->state_dir);
 	*owner = r;
 	return true;
 }

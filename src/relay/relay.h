@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "net/channel.h"
 #include "net/conn.h"
+#include "relay/spool.h"
 #include "role/role.h"
 
 struct relay;
@@ -51,7 +52,7 @@ struct relay {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct config *config;
-	char *spool_dir; /* fixed while the daemon runs */
+	struct spool_home spool; /* its folder is fixed while we run */
 	struct front *fronts;
 	struct sessions sessions;
 	unsigned n_sessions;

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "relay/spool.h"
 #include "session/smtp_server.h"
 
 /* A client waits ten minutes for the answer to its final dot (RFC 5321
@@ -84,7 +83,7 @@ static void data(void *owner, const struct smtp_envelope *e,
 
 	(void)e;
 	(void)a; /* code 0: whether it can be stored, its end shows */
-	spool_begin(&s->spool, s->s.relay->spool_dir);
+	spool_begin(&s->spool, &s->s.relay->spool);
 }
 
 static bool content(void *owner, struct span text)
@@ -131,6 +130,7 @@ static void on_verdict(void *arg, const struct frame *f)
 		finish_message(s, &a, SPAN_NONE);
 		return;
 	}
+	spool_release(&s->spool); /* an answer is courier's last word */
 	frame_copy(f, FIELD_ENHANCED, enhanced, sizeof(enhanced));
 	text = span_dup(frame_text(f, FIELD_TEXT));
 	a.code = (int)frame_number(f, FIELD_CODE, 451);

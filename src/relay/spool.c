@@ -25,32 +25,43 @@ static int open_file(const char *dir)
 	return fd;
 }
 
-static bool write_all(int fd, struct span data)
+static bool write_all(int fd, struct span data, uint64_t at)
 {
 	while (data.len > 0) {
-		ssize_t n = write(fd, data.data, data.len);
+		ssize_t n = pwrite(fd, data.data, data.len, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return false;
 		data = span_skip(data, (size_t)n);
+		at += (uint64_t)n;
 	}
 	return true;
 }
 
 static bool flush(struct spool *s)
 {
-	bool done = s->fd >= 0 && write_all(s->fd, buf_span(&s->pending));
+	size_t n = buf_len(&s->pending);
+	bool done = s->fd >= 0 &&
+		    write_all(s->fd, buf_span(&s->pending), s->size - n);
 
 	buf_clear(&s->pending);
 	return done;
 }
 
-void spool_begin(struct spool *s, const char *dir)
+void spool_home_clear(struct spool_home *h)
+{
+	while (h->n_idle > 0)
+		close(h->idle[--h->n_idle]);
+	mem_free(h->dir);
+	h->dir = NULL;
+}
+
+void spool_begin(struct spool *s, struct spool_home *h)
 {
 	*s = SPOOL_CLOSED;
-	s->dir = dir;
+	s->home = h;
 }
 
 bool spool_add(struct spool *s, struct span content)
@@ -60,15 +71,37 @@ bool spool_add(struct spool *s, struct span content)
 	if (buf_len(&s->pending) <= SPOOL_MEMORY)
 		return true;
 	if (s->fd < 0)
-		s->fd = open_file(s->dir);
+		s->fd = open_file(s->home->dir);
 	return flush(s);
+}
+
+static int take_memory(struct spool_home *h)
+{
+	if (h->n_idle > 0)
+		return h->idle[--h->n_idle];
+	return memfd_create("message", MFD_CLOEXEC);
 }
 
 bool spool_finish(struct spool *s)
 {
-	if (s->fd < 0)
-		s->fd = memfd_create("message", MFD_CLOEXEC);
-	return flush(s);
+	if (s->fd < 0) {
+		s->in_memory = true;
+		s->fd = take_memory(s->home);
+	}
+	/* of a longer message before it nothing may be left */
+	return flush(s) &&
+	       (!s->in_memory || ftruncate(s->fd, (off_t)s->size) == 0);
+}
+
+void spool_release(struct spool *s)
+{
+	struct spool_home *h = s->home;
+
+	if (s->in_memory && s->fd >= 0 && h->n_idle < SPOOL_IDLE) {
+		h->idle[h->n_idle++] = s->fd;
+		s->fd = -1;
+	}
+	spool_close(s);
 }
 
 void spool_close(struct spool *s)

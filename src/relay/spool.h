@@ -7,7 +7,9 @@
  * is.
  *
  * spool_begin, spool_add ..., spool_finish, then fd may be read, and
- * spool_close at any time.
+ * spool_close at any time; or spool_release once courier has answered, so
+ * that the next short message, of whatever session, need not make a
+ * descriptor and its pages anew.
  */
 #ifndef RELAY_SPOOL_H
 #define RELAY_SPOOL_H
@@ -17,19 +19,35 @@
 
 #define SPOOL_MEMORY ((size_t)64 << 10)
 
+/* Descriptors kept for the next message. */
+#define SPOOL_IDLE 8
+
+/* What the spools of a process share; outlives them. */
+struct spool_home {
+	char *dir; /* for files */
+	int idle[SPOOL_IDLE];
+	unsigned n_idle;
+};
+
 struct spool {
-	const char *dir;    /* for files; outlives the spool */
+	struct spool_home *home;
+	bool in_memory;     /* what fd is */
 	int fd;             /* -1: none yet */
 	uint64_t size;
 	struct buf pending; /* not in fd yet */
 };
-#define SPOOL_CLOSED ((struct spool){ NULL, -1, 0, BUF_INIT })
+#define SPOOL_CLOSED ((struct spool){ NULL, false, -1, 0, BUF_INIT })
 
-void spool_begin(struct spool *s, const char *dir);
+void spool_home_clear(struct spool_home *h);
+
+void spool_begin(struct spool *s, struct spool_home *h);
 /* False when it cannot be stored; then only spool_close is left to do. */
 bool spool_add(struct spool *s, struct span content) MB_MUSTCHECK;
-/* All content is in fd. */
+/* All content is in fd, and nothing else. */
 bool spool_finish(struct spool *s) MB_MUSTCHECK;
+/* Nobody else holds fd any more. */
+void spool_release(struct spool *s);
+/* Somebody may still be reading. */
 void spool_close(struct spool *s);
 
 #endif
