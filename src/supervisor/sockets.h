@@ -20,7 +20,7 @@ struct sock {
 struct sockets {
 	struct sock *list;
 	size_t n;
-	bool in_use; /* what sockets_open wanted: somebody else's, or the dead's */
+	bool in_use; /* an address that sockets_open wanted */
 };
 
 /* Takes over what systemd passed (sd_listen_fds(3)), by its names. */
