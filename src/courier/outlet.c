@@ -435,11 +435,26 @@ static void hand_out(struct outlet *o)
 		open_wires(o, waiting(o));
 }
 
+/* Whoever came before the trouble fares as those who come now. */
+static void queue_live(struct outlet *o)
+{
+	struct delivery *d, *next;
+
+	for (d = TAILQ_FIRST(&o->waiting); d; d = next) {
+		next = TAILQ_NEXT(d, link);
+		if (d->live)
+			delivery_to_queue(d, o->cause, o->text);
+	}
+}
+
 void outlet_run(struct outlet *o)
 {
-	if (!o->known || waits_for_human(o) || o->hold_until_ms ||
-	    o->courier->draining)
+	if (o->courier->draining)
 		return;
+	if (!o->known || waits_for_human(o) || o->hold_until_ms) {
+		queue_live(o);
+		return;
+	}
 	replay_run(o);
 	hand_out(o);
 }

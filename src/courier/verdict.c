@@ -313,11 +313,13 @@ void delivery_done(struct delivery *d, const struct smtp_result *r)
 
 	d->wire->fresh = false;
 	delivery_release_wire(d);
-	if (d->deadline)
-		timer_cancel(d->deadline);
-	if (r->last.code / 100 == 2)
-		accepted(d, r);
-	else if (!try_again(d, r, fresh_wire))
-		rejected(d, worst(r, &f));
+	if (!try_again(d, r, fresh_wire)) {
+		if (d->deadline)
+			timer_cancel(d->deadline);
+		if (r->last.code / 100 == 2)
+			accepted(d, r);
+		else
+			rejected(d, worst(r, &f));
+	}
 	outlet_run(o);
 }

@@ -3,8 +3,10 @@
 
 Every row of DESIGN's table against a provider that fails on demand.
 """
+import concurrent.futures
 import threading
 
+from daemon import measure
 from harness import main
 from lab import until
 from sandbox_case import BOB, DEMO, QUICK, SandboxCase
@@ -134,6 +136,35 @@ class Verdicts(SandboxCase):
         self.box.clear()
         self.assert_queue_empties(40)
         self.assertEqual(self.keys(), ['silent'])
+
+    def test_a_provider_that_says_nothing_any_more(self):
+        # The connection in hand breaks, and the next one never comes about:
+        # the client's time goes on running.
+        self.assertRegex(self.send('warm'), '^250 ')
+        self.box.fault(protocol='smtp', stage='mail', reset=True)
+        self.box.fault(protocol='smtp', stage='connect', stall=True, times=0)
+        self.assertRegex(self.send('stale'), QUEUED)
+        self.box.clear()
+        self.assert_queue_empties(70)
+        self.assertEqual(self.keys(), ['warm', 'stale'])
+
+    def test_trouble_of_one_is_known_to_all(self):
+        # Those that wait for a connection are queued as soon as the provider
+        # has refused the first, not when their own time is over.
+        self.box.drop(protocol='smtp', how='close')
+        self.box.fault(protocol='smtp', stage='mail', delay=1, times=0,
+                       reply='451 4.7.500 Server busy')
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(
+                lambda n: measure(lambda: self.send(f'all-{n}')), range(8)))
+        for _, reply in found:
+            self.assertRegex(reply, QUEUED)
+        # verdict_timeout is 6 s.
+        self.assertLess(max(seconds for seconds, _ in found), 5)
+        self.box.clear()
+        self.daemon.ctl('queue', 'retry', '--all', code=0)
+        self.assert_queue_empties(30)
+        self.assertEqual(len(set(self.keys())), 8)
 
     def test_garbage_and_floods(self):
         for fault in ({'garbage': 4096}, {'flood': 3_000_000}):
