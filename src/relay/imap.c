@@ -333,6 +333,7 @@ void imap_session_start(struct front *f, struct conn *c, bool auth_allowed,
 		.command_ms = g->command_timeout * MSEC_PER_SEC,
 		.auth_delay_ms = g->auth_delay * MSEC_PER_SEC,
 		.auth_allowed = auth_allowed,
+		.starttls = f->tls == TLS_STARTTLS ? f->trust : NULL,
 	};
 
 	session_init(&s->s, f->relay, SERVICE_IMAP, peer);

@@ -62,6 +62,8 @@ enum auth_result session_login_result(struct session *s, const struct frame *f)
 	uint64_t result = f ? frame_number(f, FIELD_RESULT, AUTH_TEMPORARY) :
 			      AUTH_TEMPORARY;
 
+	if (result > AUTH_DISABLED)
+		return AUTH_TEMPORARY;
 	if (result != AUTH_OK)
 		return (enum auth_result)result;
 	mem_free(s->account);

@@ -125,6 +125,7 @@ static void on_verdict(void *arg, const struct frame *f)
 	struct smtp_answer a = { 451, "4.3.0",
 				 "Temporary failure, please send again" };
 	char enhanced[16], *text;
+	uint64_t code;
 
 	if (!f) {
 		finish_message(s, &a, SPAN_NONE);
@@ -133,7 +134,8 @@ static void on_verdict(void *arg, const struct frame *f)
 	spool_release(&s->spool); /* an answer is courier's last word */
 	frame_copy(f, FIELD_ENHANCED, enhanced, sizeof(enhanced));
 	text = span_dup(frame_text(f, FIELD_TEXT));
-	a.code = (int)frame_number(f, FIELD_CODE, 451);
+	code = frame_number(f, FIELD_CODE, 451);
+	a.code = code >= 200 && code < 600 ? (int)code : 451;
 	a.enhanced = enhanced;
 	a.text = text;
 	finish_message(s, &a, frame_text(f, FIELD_MESSAGE));
