@@ -225,8 +225,13 @@ static void read_done(void *arg)
 	complete(op);
 }
 
+/* What a completion asks for while the store closes is not done. */
 static void give_reader(struct queue_store *q, struct queue_op *op)
 {
+	if (q->closing) {
+		free_op(op);
+		return;
+	}
 	STAILQ_INSERT_TAIL(&q->reads, op, link);
 	workers_submit(q->read_pool, (struct job){ read_run, read_done, op });
 }
