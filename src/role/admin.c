@@ -4,6 +4,12 @@
 #include "codec/url.h"
 
 #define BODY_MAX (64u << 10)
+/* A frame holds it, with room for what stands around it. */
+#define ANSWER_MAX (CHANNEL_FRAME_MAX - 1024)
+static const struct span too_long = {
+	"{\"error\":\"the answer is too long; ask for less\"}",
+	sizeof("{\"error\":\"the answer is too long; ask for less\"}") - 1
+};
 
 struct admin_reply {
 	struct channel *ch; /* NULL when it went away */
@@ -18,6 +24,11 @@ static void end_reply(struct admin_reply *r, int status, struct json *j)
 
 	if (r->ch) {
 		json_dump(&text, j, JSON_LAYOUT_COMPACT);
+		if (buf_len(&text) > ANSWER_MAX) {
+			buf_truncate(&text, 0);
+			buf_add(&text, too_long);
+			status = 500;
+		}
 		m = frame_begin(&out, FRAME_ADMIN_REPLY, r->id, 0);
 		frame_put_number(&out, FIELD_CODE, (uint64_t)status);
 		frame_put(&out, FIELD_BODY, buf_span(&text));
