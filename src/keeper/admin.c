@@ -168,43 +168,20 @@ static void join_networks(struct buf *out, const struct json *list)
 	}
 }
 
-static void login_added(const struct admin_request *q, const struct account *a,
-			struct span name, const struct secret *made)
-{
-	struct json *j = json_new_object();
-
-	json_put_text(j, "name", name);
-	json_put_str(j, "account", a->config->address);
-	json_put_str(j, "source", "store");
-	if (secret_is_set(made))
-		json_put_text(j, "password", secret_span(made));
-	log_event(LOG_LOGIN_CHANGED, LOG_TEXT("account", a->config->address),
-		  LOG_SPAN("login", name), LOG_TEXT("change", "added"));
-	admin_json(q->reply, j);
-}
-
 static void logins_add(const struct admin_request *q)
 {
 	struct account *a = known_account(q, json_get_text(q->body, "account"));
-	struct span name = json_get_text(q->body, "name");
-	struct span given = json_get_text(q->body, "password");
-	struct secret password = SECRET_NONE, made = SECRET_NONE;
-	struct buf networks = BUF_INIT, why = BUF_INIT;
+	struct buf networks = BUF_INIT;
+	struct login_wish wish = { .name = json_get_text(q->body, "name"),
+				   .password = json_get_text(q->body,
+							     "password") };
 
 	if (!a)
 		return;
-	if (given.len)
-		secret_set(&password, given);
 	join_networks(&networks, json_get(q->body, "networks"));
-	if (login_add(q->owner, a, name, buf_span(&networks), &password, &made,
-		      &why))
-		login_added(q, a, name, &made);
-	else
-		admin_error(q->reply, 400, buf_cstr(&why), NULL);
-	secret_clear(&password);
-	secret_clear(&made);
+	wish.networks = buf_span(&networks);
+	login_add(q->owner, a, &wish, q->reply);
 	buf_clear(&networks);
-	buf_clear(&why);
 }
 
 static void logins_remove(const struct admin_request *q)

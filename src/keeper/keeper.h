@@ -99,9 +99,12 @@ struct account {
 	int64_t asked_ms;         /* monotonic, when it was last asked for */
 	int64_t not_before_ms;    /* monotonic: no request before this */
 
+	char *grant_name;         /* the vault's name of the grant */
 	struct vault_grant grant; /* newest refresh token */
 	bool signed_in;
+	bool unread;              /* the vault could not say */
 	bool unsaved;             /* grant is newer than the vault's */
+	bool authorised;          /* by a human; not in force yet */
 	/* the answer to the last refresh was lost: it may have been rotated */
 	bool ambiguous;
 
@@ -110,6 +113,8 @@ struct account {
 	struct timer *timer;      /* the next refresh or retry */
 	unsigned failures;        /* in a row */
 	struct waiters waiters;
+
+	const struct login *first_login; /* only while the table is made */
 
 	UT_hash_handle hh;        /* k->accounts by key */
 };
@@ -144,6 +149,8 @@ void refresh_schedule(struct account *a);
  * token may be used; false: it is not there yet (tried again by itself).
  */
 bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in);
+/* They may be used now: tells everybody. */
+void refresh_use(struct account *a);
 void refresh_cancel(struct account *a);
 
 /* ---- token_request.c: what every request to a provider shares ---- */
@@ -220,13 +227,14 @@ void login_check(struct keeper *k, struct channel *ch, const struct frame *f);
 void logins_apply(struct keeper *k);
 void logins_free(struct keeper *k);
 void login_drop_channel(struct keeper *k, const struct channel *ch);
-/*
- * Adds a login to the vault; password empty: one is made and put in made.
- * False and a sentence in why when it cannot be.
- */
-bool login_add(struct keeper *k, const struct account *a, struct span name,
-	       struct span networks, const struct secret *password,
-	       struct secret *made, struct buf *why);
+/* ---- login_add.c ---- */
+struct login_wish {
+	struct span name, networks; /* "192.0.2.0/24 2001:db8::/32" */
+	struct span password;       /* empty: one is made and shown once */
+};
+/* Answers when the password is hashed and the login is in the vault. */
+void login_add(struct keeper *k, const struct account *a,
+	       const struct login_wish *w, struct admin_reply *reply);
 enum login_removal {
 	LOGIN_REMOVED,
 	LOGIN_UNKNOWN,
@@ -265,9 +273,6 @@ void signin_account_gone(struct keeper *k, const struct account *a);
 /* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */
 void keeper_admin(struct keeper *k, struct channel *ch, const struct frame *f);
 
-/* ---- keeper.c ---- */
-extern const struct role_ops keeper_ops;
-
 struct keeper {
 	struct admin_replies replies;
 	struct role *role;
@@ -290,7 +295,8 @@ struct keeper {
 	struct timer *drained; /* runs out: what is under way is given up */
 };
 
-/* ---- main.c ---- */
+/* ---- keeper.c ---- */
+extern const struct role_ops keeper_ops;
 /* A request whose answer may bring a token has ended. */
 void keeper_check_drained(struct keeper *k);
 

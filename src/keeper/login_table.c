@@ -4,14 +4,9 @@
  */
 #include "keeper/keeper.h"
 
-#include <crypt.h>
 #include <ctype.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-
-#define MADE_PASSWORD_LEN 20
-#define NAME_LEN_MAX 128
 
 static void free_login(struct login *l)
 {
@@ -96,33 +91,32 @@ static bool comes_before(const struct login *x, const struct login *y)
 	return !x->from_file && x->created_s < y->created_s;
 }
 
-static const struct login *first_login(const struct keeper *k,
-				       const char *account)
+static void find_first_logins(struct keeper *k)
 {
-	const struct login *l, *first = NULL;
+	struct account *a;
 
-	for (l = k->logins; l; l = l->hh.next)
-		if (!strcasecmp(l->account, account) &&
-		    (!first || comes_before(l, first)))
-			first = l;
-	return first;
+	for (a = k->accounts; a; a = a->hh.next)
+		a->first_login = NULL;
+	for (const struct login *l = k->logins; l; l = l->hh.next) {
+		a = account_find(k, span_str(l->account));
+		if (a && (!a->first_login || comes_before(l, a->first_login)))
+			a->first_login = l;
+	}
 }
 
 /*
  * The account's address is always a login, too: it opens with the password of
  * the account's first login, unless a login of that name has its own.
  */
-static void address_as_login(struct keeper *k, const struct account_config *a)
+static void address_as_login(struct keeper *k, const struct account *a)
 {
-	const struct login *first = first_login(k, a->address), *l;
+	const struct login *first = a->first_login;
 	struct login *own;
 
-	for (l = k->logins; l; l = l->hh.next)
-		if (!strcasecmp(l->name, a->address))
-			return;
-	if (!first)
+	HASH_FIND_STR(k->logins, a->key, own);
+	if (own || !first)
 		return;
-	own = put(k, span_str(a->address), a->address, first->hash);
+	own = put(k, span_str(a->key), a->config->address, first->hash);
 	own->from_file = first->from_file;
 	own->created_s = first->created_s;
 	own->n_networks = first->n_networks;
@@ -168,8 +162,9 @@ void logins_apply(struct keeper *k)
 			  LOG_TEXT("error", "the logins cannot be read"));
 	for (size_t i = 0; i < k->accounts_config->n_accounts; i++)
 		from_file(k, &k->accounts_config->accounts[i]);
-	for (size_t i = 0; i < k->accounts_config->n_accounts; i++)
-		address_as_login(k, &k->accounts_config->accounts[i]);
+	find_first_logins(k);
+	for (struct account *a = k->accounts; a; a = a->hh.next)
+		address_as_login(k, a);
 	keep_known(k, old);
 	free_table(old);
 }
@@ -180,120 +175,7 @@ void logins_free(struct keeper *k)
 	k->logins = NULL;
 }
 
-/* ---- adding and removing ---- */
-
-static bool name_is_sound(struct span name)
-{
-	if (name.len == 0 || name.len > NAME_LEN_MAX)
-		return false;
-	for (size_t i = 0; i < name.len; i++)
-		if ((unsigned char)name.data[i] <= ' ' ||
-		    name.data[i] == 0x7f)
-			return false;
-	return true;
-}
-
-static bool networks_are_sound(struct span text, struct buf *why)
-{
-	while (text.len > 0) {
-		struct span one = span_trim(span_cut(&text, ' '));
-		struct network net;
-
-		if (one.len && !network_parse(one, &net)) {
-			buf_printf(why, "\"%.*s\" is no network; expected one "
-					"such as 192.0.2.0/24",
-				   SPAN_FMT(one));
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool name_is_free(struct keeper *k, const struct account *a,
-			 struct span name, struct buf *why)
-{
-	const struct login *l;
-
-	for (l = k->logins; l; l = l->hh.next) {
-		if (!span_equal_nocase(span_str(l->name), name))
-			continue;
-		if (l->from_file && strcasecmp(l->name, l->account)) {
-			buf_printf(why, "the login %s stands in accounts.yaml; "
-					"change it there", l->name);
-			return false;
-		}
-		if (strcasecmp(l->account, a->config->address)) {
-			buf_printf(why, "the login %s belongs to %s", l->name,
-				   l->account);
-			return false;
-		}
-	}
-	return true;
-}
-
-static char *hash_password(const struct secret *password)
-{
-	struct crypt_data *data = MEM_NEW(struct crypt_data);
-	char salt[CRYPT_GENSALT_OUTPUT_SIZE], *hash = NULL;
-
-	if (crypt_gensalt_rn("$y$", 0, NULL, 0, salt, sizeof(salt)))
-		hash = crypt_r(secret_cstr(password), salt, data);
-	hash = hash && hash[0] != '*' ? mem_strdup(hash) : NULL;
-	mem_wipe(data, sizeof(*data));
-	mem_free(data);
-	return hash;
-}
-
-static bool save(struct keeper *k, const struct account *a, struct span name,
-		 struct span networks, const char *hash)
-{
-	struct vault_login v = { .created_s = clock_wall_s() };
-	bool saved;
-
-	v.account = mem_strdup(a->config->address);
-	v.name = span_dup(name);
-	for (char *c = v.name; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
-	v.password_hash = mem_strdup(hash);
-	v.networks = span_dup(networks);
-	saved = vault_login_save(k->vault, &v) == STORE_OK;
-	mem_free(v.account);
-	mem_free(v.name);
-	mem_free(v.password_hash);
-	mem_free(v.networks);
-	return saved;
-}
-
-bool login_add(struct keeper *k, const struct account *a, struct span name,
-	       struct span networks, const struct secret *password,
-	       struct secret *made, struct buf *why)
-{
-	char text[MADE_PASSWORD_LEN + 1], *hash;
-	bool saved;
-
-	if (!name_is_sound(name)) {
-		buf_add_str(why, "a login name has 1 to 128 characters and no "
-				 "blanks");
-		return false;
-	}
-	if (!networks_are_sound(networks, why) ||
-	    !name_is_free(k, a, name, why))
-		return false;
-	if (!secret_is_set(password)) {
-		random_text(text, MADE_PASSWORD_LEN);
-		secret_set(made, span_of(text, MADE_PASSWORD_LEN));
-		mem_wipe(text, sizeof(text));
-	}
-	hash = hash_password(secret_is_set(password) ? password : made);
-	saved = hash && save(k, a, name, networks, hash);
-	mem_free(hash);
-	if (!saved) {
-		buf_add_str(why, "the login could not be saved; see the log");
-		return false;
-	}
-	logins_apply(k);
-	return true;
-}
+/* ---- removing ---- */
 
 enum login_removal login_remove(struct keeper *k, struct span name)
 {

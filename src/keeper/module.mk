@@ -7,6 +7,7 @@ libkeeper_a_SOURCES = \
 	src/keeper/keeper.c \
 	src/keeper/keeper.h \
 	src/keeper/login.c \
+	src/keeper/login_add.c \
 	src/keeper/login_table.c \
 	src/keeper/refresh.c \
 	src/keeper/signin.c \
