@@ -44,12 +44,28 @@ bool account_token_works(const struct account *a)
 	       a->expires_ms - clock_mono_ms() > least;
 }
 
+/*
+ * A grant is good for one mailbox by one client. Were it kept by the address
+ * alone, an account that moved to another provider would show that provider
+ * the refresh token of the old one; and this way it finds its own again when
+ * it moves back.
+ */
+static char *grant_name(const struct account *a)
+{
+	const struct account_config *c = a->config;
+
+	return mem_printf("%s %s %s %s", a->key, c->provider->name,
+			  c->client_id ? c->client_id : "",
+			  c->tenant ? c->tenant : "");
+}
+
 static void load_grant(struct account *a)
 {
 	enum store_result r =
-		vault_grant_load(a->k->vault, a->config->address, &a->grant);
+		vault_grant_load(a->k->vault, a->grant_name, &a->grant);
 
 	a->signed_in = r == STORE_OK;
+	a->unread = r == STORE_ERROR;
 	if (r == STORE_ERROR)
 		log_event(LOG_STORE_ERROR,
 			  LOG_TEXT("account", a->config->address),
@@ -71,6 +87,7 @@ static struct account *account_new(struct keeper *k,
 	a->config = config;
 	a->key = mem_alloc(ADDRESS_MAX + 1);
 	lower(a->key, span_str(config->address), ADDRESS_MAX + 1);
+	a->grant_name = grant_name(a);
 	a->timer = timer_new(k->loop, on_timer, a);
 	STAILQ_INIT(&a->waiters);
 	for (unsigned s = 0; s < SERVICE_COUNT; s++)
@@ -83,18 +100,18 @@ static struct account *account_new(struct keeper *k,
 
 void account_free(struct account *a)
 {
-	struct waiter *w;
-
 	refresh_cancel(a);
-	while ((w = STAILQ_FIRST(&a->waiters))) {
-		STAILQ_REMOVE_HEAD(&a->waiters, link);
-		mem_free(w);
-	}
-	timer_free(&a->timer);
+	/* the last chance of the only refresh token that still works */
+	if (a->unsaved)
+		MB_IGNORE(vault_grant_save(a->k->vault, a->grant_name,
+					    &a->grant));
 	secret_clear(&a->access_token);
+	grant_answer_waiters(a);
+	timer_free(&a->timer);
 	vault_grant_clear(&a->grant);
 	for (unsigned s = 0; s < SERVICE_COUNT; s++)
 		state_clear(&a->services[s]);
+	mem_free(a->grant_name);
 	mem_free(a->key);
 	mem_free(a);
 }
@@ -111,6 +128,7 @@ static bool same_client(const struct account_config *x,
 	return x->flow == y->flow && same_text(x->client_id, y->client_id) &&
 	       same_text(x->tenant, y->tenant) &&
 	       same_text(x->provider->name, y->provider->name) &&
+	       same_text(x->provider->issuer, y->provider->issuer) &&
 	       same_text(x->provider->token_url, y->provider->token_url);
 }
 
@@ -150,13 +168,15 @@ static struct account *keep_or_make(struct keeper *k, struct account **old,
  */
 static void follow_config(struct account *a)
 {
-	state_check_signed_in(a);
+	if (a->unread && !a->signed_in)
+		load_grant(a);
 	if (!a->config->disabled && state_try_again(a)) {
 		refresh_forget_failures(a);
 		refresh_start(a);
 	} else {
 		refresh_schedule(a);
 	}
+	state_check_signed_in(a);
 }
 
 void accounts_apply(struct keeper *k)

@@ -19,7 +19,8 @@ struct endpoints {
 	bool known;
 	struct oauth_metadata found;
 	struct fetch *fetch;
-	STAILQ_HEAD(, asker) askers;
+	STAILQ_HEAD(askers, asker) askers;
+	struct askers telling; /* those an answer is just given to */
 	UT_hash_handle hh;
 };
 
@@ -74,13 +75,12 @@ char *account_endpoint(const struct account *a, enum endpoint_kind kind)
 
 static void tell_all(struct endpoints *e, const char *error)
 {
-	STAILQ_HEAD(, asker) askers = STAILQ_HEAD_INITIALIZER(askers);
 	struct asker *one;
 
-	/* an asker may ask again at once */
-	STAILQ_CONCAT(&askers, &e->askers);
-	while ((one = STAILQ_FIRST(&askers))) {
-		STAILQ_REMOVE_HEAD(&askers, link);
+	/* an asker may ask again at once, or be the end of another */
+	STAILQ_CONCAT(&e->telling, &e->askers);
+	while ((one = STAILQ_FIRST(&e->telling))) {
+		STAILQ_REMOVE_HEAD(&e->telling, link);
 		if (one->fn)
 			one->fn(one->arg, error);
 		mem_free(one);
@@ -132,6 +132,7 @@ static struct endpoints *get(struct keeper *k, char *issuer)
 	e->k = k;
 	e->issuer = issuer;
 	STAILQ_INIT(&e->askers);
+	STAILQ_INIT(&e->telling);
 	HASH_ADD_KEYPTR(hh, k->discovered, e->issuer, strlen(e->issuer), e);
 	return e;
 }
@@ -159,15 +160,23 @@ void discover(struct account *a, discover_fn *fn, void *arg)
 		fetch_document(a, e);
 }
 
+static void forget_in(struct askers *list, const void *arg)
+{
+	struct asker *one;
+
+	STAILQ_FOREACH(one, list, link)
+		if (one->arg == arg)
+			one->fn = NULL;
+}
+
 void discover_forget(struct keeper *k, const void *arg)
 {
 	struct endpoints *e;
-	struct asker *one;
 
-	for (e = k->discovered; e; e = e->hh.next)
-		STAILQ_FOREACH(one, &e->askers, link)
-			if (one->arg == arg)
-				one->fn = NULL;
+	for (e = k->discovered; e; e = e->hh.next) {
+		forget_in(&e->askers, arg);
+		forget_in(&e->telling, arg);
+	}
 }
 
 void discover_free(struct keeper *k)

@@ -11,6 +11,7 @@
 /* A token refused, renewed and refused again is not renewed sooner: the fault
  * lies elsewhere, and providers throttle who asks for ever new ones. */
 #define RENEW_PAUSE_MS (10 * 60 * MSEC_PER_SEC)
+#define WORDS_MAX 1024
 
 static bool token_is_good(const struct account *a, int64_t now)
 {
@@ -126,7 +127,8 @@ static struct account *account_of(struct keeper *k, struct channel *ch,
 			       NULL;
 	}
 	t = ticket_find(k, frame_text(f, FIELD_TICKET));
-	if (!t)
+	/* submission needs no token in a relay: courier sends */
+	if (!t || t->service == SERVICE_SMTP || t->service != service)
 		return NULL;
 	*s = t->service;
 	return account_find(k, span_str(t->account));
@@ -174,6 +176,13 @@ void grant_get(struct keeper *k, struct channel *ch, const struct frame *f)
 		wait_for_refresh(a, ch, f->id, s);
 }
 
+/* They go to disk and to people: a relay that was broken into must not be able
+ * to fill either. */
+static char *words(const struct frame *f, enum frame_field field)
+{
+	return span_dup(span_first(frame_text(f, field), WORDS_MAX));
+}
+
 void grant_report(struct keeper *k, struct channel *ch, const struct frame *f)
 {
 	uint64_t class = frame_number(f, FIELD_CLASS, REPORT_CLASS_COUNT);
@@ -186,9 +195,9 @@ void grant_report(struct keeper *k, struct channel *ch, const struct frame *f)
 		return;
 	if (class == REPORT_WORKS || class == REPORT_LOGGED_IN)
 		a->proven = frame_number(f, FIELD_GENERATION, a->proven);
-	c.cause = cause = span_dup(frame_text(f, FIELD_CAUSE));
-	c.text = text = span_dup(frame_text(f, FIELD_TEXT));
-	c.step = step = span_dup(frame_text(f, FIELD_STEP));
+	c.cause = cause = words(f, FIELD_CAUSE);
+	c.text = text = words(f, FIELD_TEXT);
+	c.step = step = words(f, FIELD_STEP);
 	state_report(a, s, (enum report_class)class, &c);
 	mem_free(cause);
 	mem_free(text);

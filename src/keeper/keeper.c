@@ -1,5 +1,7 @@
 #include "keeper/keeper.h"
 
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/seal.h"
@@ -13,25 +15,22 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		     const int *fds)
 {
 	struct keeper *k = owner;
+	struct span peer = span_str(channel_name(ch));
+	bool relay = span_starts_nocase(peer, SPAN("relay"));
+	bool desk = span_is(peer, "desk");
 
-	(void)fds; /* no frame to keeper carries any */
-	switch (f->type) {
-	case FRAME_AUTH_CHECK:
+	/* none is expected: a role that was broken into must not be able to
+	 * use up our descriptors */
+	for (unsigned i = 0; i < f->fds; i++)
+		close(fds[i]);
+	if (f->type == FRAME_AUTH_CHECK && relay)
 		login_check(k, ch, f);
-		break;
-	case FRAME_GRANT_GET:
+	else if (f->type == FRAME_GRANT_GET && !desk)
 		grant_get(k, ch, f);
-		break;
-	case FRAME_GRANT_REPORT:
+	else if (f->type == FRAME_GRANT_REPORT && !desk)
 		grant_report(k, ch, f);
-		break;
-	case FRAME_ADMIN:
-		if (!strcmp(channel_name(ch), "desk"))
-			keeper_admin(k, ch, f);
-		break;
-	default:
-		break;
-	}
+	else if (f->type == FRAME_ADMIN && desk)
+		keeper_admin(k, ch, f);
 }
 
 static void on_lost(void *owner, struct channel *ch)

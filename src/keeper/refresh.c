@@ -25,8 +25,14 @@
 #define APPROVAL_MS (2 * 60 * MSEC_PER_SEC)
 #define APPROVAL_SOON 30
 #define RETRY_AFTER_MAX_S 3600
-/* Start-up spreads the first refreshes over this. */
+/* Start-up spreads the first refreshes over this, and so much more for each
+ * account; whoever has mail to send need not wait for it. */
 #define START_SPREAD_MS (5 * MSEC_PER_SEC)
+#define START_EACH_MS 20
+/* Nobody is asked for ever new tokens, however short they live. */
+#define LEAST_PAUSE_MS MSEC_PER_SEC
+/* "expires_in": 0 is what some say for "not told" (RFC 6749 §5.1). */
+#define LIFE_FALLBACK_S 3600
 #define SAVE_AGAIN_MS (5 * MSEC_PER_SEC)
 /* After a failure somebody who waits may have it tried again this soon,
  * unless the provider named a time. */
@@ -62,12 +68,16 @@ static int64_t until_refresh(const struct account *a)
 	int64_t idle_s = a->grant.used_s + IDLE_REFRESH_S - clock_wall_s();
 
 	if (!secret_is_set(&a->access_token))
-		return random_below(START_SPREAD_MS);
+		return random_below(START_SPREAD_MS + START_EACH_MS *
+				    HASH_COUNT(a->k->accounts));
+	/* the wall clock was set back since */
+	if (idle_s > IDLE_REFRESH_S)
+		idle_s = IDLE_REFRESH_S;
 	/* clients come back daily; a token for nobody is not fetched hourly */
 	if (now - a->asked_ms > IDLE_MS && idle_s > 0)
 		return idle_s * MSEC_PER_SEC;
 	left -= margin + random_below((uint32_t)(margin / 8 + 1));
-	return left > 0 ? left : 0;
+	return left > LEAST_PAUSE_MS ? left : LEAST_PAUSE_MS;
 }
 
 void refresh_schedule(struct account *a)
@@ -76,7 +86,7 @@ void refresh_schedule(struct account *a)
 	    a->discovering || state_is_dead(a))
 		return;
 	/* a retry under way has its own time */
-	if (a->failures && timer_is_set(a->timer))
+	if ((a->failures || a->unsaved) && timer_is_set(a->timer))
 		return;
 	timer_set(a->timer, until_refresh(a));
 }
@@ -90,11 +100,15 @@ void refresh_forget_failures(struct account *a)
 	a->ambiguous = false;
 }
 
-static void use_access_token(struct account *a)
+void refresh_use(struct account *a)
 {
 	a->unsaved = false;
 	refresh_forget_failures(a);
-	state_grant_works(a);
+	if (a->authorised)
+		state_renewed(a);
+	else
+		state_grant_works(a);
+	a->authorised = false;
 	grant_answer_waiters(a);
 	refresh_schedule(a);
 }
@@ -107,7 +121,7 @@ static void use_access_token(struct account *a)
  */
 static bool save_grant(struct account *a)
 {
-	if (vault_grant_save(a->k->vault, a->config->address, &a->grant) ==
+	if (vault_grant_save(a->k->vault, a->grant_name, &a->grant) ==
 	    STORE_OK)
 		return true;
 	a->unsaved = true;
@@ -122,10 +136,12 @@ bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in)
 	bool rotated = secret_is_set(&t->refresh_token);
 
 	secret_move(&a->access_token, &t->access_token);
-	a->lifetime_ms = t->expires_in_s * MSEC_PER_SEC;
+	a->lifetime_ms = MSEC_PER_SEC * (t->expires_in_s > 0 ? t->expires_in_s :
+							       LIFE_FALLBACK_S);
 	a->expires_ms = now + a->lifetime_ms;
 	a->generation++;
 	a->grant.used_s = clock_wall_s();
+	a->authorised |= signed_in;
 	if (signed_in)
 		a->grant.signed_in_s = a->grant.used_s;
 	if (rotated) {
@@ -136,7 +152,7 @@ bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in)
 	}
 	/* not rotated: a lost "last used" costs an early refresh, no more */
 	if (a->signed_in)
-		MB_IGNORE(vault_grant_touch(a->k->vault, a->config->address,
+		MB_IGNORE(vault_grant_touch(a->k->vault, a->grant_name,
 					    a->grant.used_s));
 	return true;
 }
@@ -227,7 +243,7 @@ static void on_answer(void *arg, const struct fetch_response *r)
 	if (answer == OAUTH_ANSWER_GOOD) {
 		log_refresh(a, "ok", NULL);
 		if (refresh_take(a, &tokens, false))
-			use_access_token(a);
+			refresh_use(a);
 		else
 			grant_answer_waiters(a);
 	} else {
@@ -299,7 +315,9 @@ void refresh_start(struct account *a)
 	}
 	if (a->unsaved) {
 		if (save_grant(a))
-			use_access_token(a);
+			refresh_use(a);
+		else
+			grant_answer_waiters(a);
 		return;
 	}
 	if (!has_credentials(a)) {

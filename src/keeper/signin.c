@@ -172,16 +172,19 @@ static void on_end(void *arg)
 static bool any_scope_granted(const struct account *a, const char *granted)
 {
 	const struct provider_config *p = a->config->provider;
+	bool any = false;
 
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		struct span rest = span_str(p->scopes[i]);
 
-		while (a->config->services[i] && rest.len)
+		while (a->config->services[i] && rest.len) {
+			any = true;
 			if (oauth_scope_has(span_str(granted),
 					    span_cut(&rest, ' ')))
 				return true;
+		}
 	}
-	return false;
+	return !any; /* a provider without scopes for mail gives none */
 }
 
 static void take_tokens(struct signin *s, struct oauth_tokens *t)
@@ -204,15 +207,13 @@ static void take_tokens(struct signin *s, struct oauth_tokens *t)
 	refresh_cancel(a);
 	refresh_forget_failures(a);
 	if (!refresh_take(a, t, true)) {
+		grant_answer_waiters(a);
 		failed(s, "the sign-in worked, but the store refuses the new "
 			  "token; it is tried again every few seconds",
 		       "see the log of this machine");
 		return;
 	}
-	a->unsaved = false; /* what could not be saved before is replaced */
-	state_renewed(a);
-	refresh_schedule(a);
-	grant_answer_waiters(a);
+	refresh_use(a);
 	end(s, SIGNIN_DONE, "signed in", NULL);
 }
 
@@ -225,6 +226,33 @@ static void show_refusal(struct signin *s, const struct token_refusal *r)
 
 	failed(s, text, r->step);
 	mem_free(text);
+}
+
+static void poll_later(struct signin *s)
+{
+	timer_set(s->poll, s->interval_s * MSEC_PER_SEC);
+}
+
+static void poll_refused(struct signin *s, const struct token_refusal *r)
+{
+	switch (r->verdict.class) {
+	case OAUTH_SLOW_DOWN:
+		s->interval_s += 5; /* RFC 8628 §3.5, for all later polls too */
+		poll_later(s);
+		break;
+	case OAUTH_TRANSIENT:
+	case OAUTH_THROTTLED:
+		/* §3.5: back off when the endpoint is in trouble */
+		if (s->interval_s < POLL_LONGEST_S)
+			s->interval_s *= 2;
+		poll_later(s);
+		break;
+	case OAUTH_PENDING:
+		poll_later(s);
+		break;
+	default:
+		show_refusal(s, r);
+	}
 }
 
 static void on_tokens(void *arg, const struct fetch_response *r)
@@ -243,7 +271,10 @@ static void on_tokens(void *arg, const struct fetch_response *r)
 		take_tokens(s, &tokens);
 	} else {
 		token_refused(s->account, r, answer, &error, &refusal);
-		show_refusal(s, &refusal);
+		if (s->method == SIGNIN_DEVICE)
+			poll_refused(s, &refusal);
+		else
+			show_refusal(s, &refusal);
 		token_refusal_clear(&refusal);
 	}
 	oauth_tokens_clear(&tokens);
@@ -436,57 +467,6 @@ void signin_finish(struct keeper *k, struct span id, struct span query,
 
 /* ---- device authorization ---- */
 
-static void on_poll(void *arg);
-
-static void poll_later(struct signin *s)
-{
-	timer_set(s->poll, s->interval_s * MSEC_PER_SEC);
-}
-
-static void poll_refused(struct signin *s, const struct token_refusal *r)
-{
-	switch (r->verdict.class) {
-	case OAUTH_SLOW_DOWN:
-		s->interval_s += 5; /* RFC 8628 §3.5, for all later polls too */
-		poll_later(s);
-		break;
-	case OAUTH_TRANSIENT:
-	case OAUTH_THROTTLED:
-		/* §3.5: back off when the endpoint is in trouble */
-		if (s->interval_s < POLL_LONGEST_S)
-			s->interval_s *= 2;
-		poll_later(s);
-		break;
-	case OAUTH_PENDING:
-		poll_later(s);
-		break;
-	default:
-		show_refusal(s, r);
-	}
-}
-
-static void on_poll_answer(void *arg, const struct fetch_response *r)
-{
-	struct signin *s = arg;
-	struct oauth_tokens tokens = { .expires_in_s = 0 };
-	struct oauth_error error = { .n_codes = 0 };
-	struct token_refusal refusal;
-	enum oauth_answer answer = OAUTH_ANSWER_FOREIGN;
-
-	s->fetch = NULL; /* ends with this call */
-	if (r->status)
-		answer = oauth_tokens_parse(r->status, r->body, &token_limits,
-					    &tokens, &error);
-	if (answer == OAUTH_ANSWER_GOOD) {
-		take_tokens(s, &tokens);
-	} else {
-		token_refused(s->account, r, answer, &error, &refusal);
-		poll_refused(s, &refusal);
-		token_refusal_clear(&refusal);
-	}
-	oauth_tokens_clear(&tokens);
-}
-
 static void on_poll(void *arg)
 {
 	struct signin *s = arg;
@@ -498,7 +478,7 @@ static void on_poll(void *arg)
 	oauth_form_device_token(&form, &client.oauth,
 				secret_span(&s->device.device_code));
 	s->fetch = token_post(s->account, &client, url ? url : "", &form,
-			      on_poll_answer, s);
+			      on_tokens, s);
 	client_clear(&client);
 	mem_free(url);
 }
@@ -571,12 +551,19 @@ void signin_start(struct account *a, enum signin_method method,
 			    "use --paste or --device, or set web");
 		return;
 	}
+	if (a->config->flow == FLOW_CLIENT_CREDENTIALS) {
+		admin_error(reply, 409, "this account needs no sign-in: the "
+					"daemon has access of its own",
+			    NULL);
+		return;
+	}
 	s = MEM_NEW(struct signin);
 	random_id(s->id);
 	s->account = a;
 	s->k = a->k;
 	s->address = mem_strdup(a->config->address);
 	s->method = method;
+	s->url = BUF_SECRET; /* it has the state in it */
 	s->reply = reply;
 	s->poll = timer_new(a->k->loop, on_poll, s);
 	s->end = timer_new(a->k->loop, on_end, s);

@@ -59,7 +59,7 @@ void state_announce_all(struct keeper *k)
 static void save(struct account *a, enum service s)
 {
 	struct service_state *st = &a->services[s];
-	struct vault_state v = { a->config->address, s, st->state, st->since_s,
+	struct vault_state v = { a->key, s, st->state, st->since_s,
 				 st->cause, st->text, st->step, st->of_grant };
 
 	if (vault_state_save(a->k->vault, &v) != STORE_OK)
@@ -241,6 +241,11 @@ void state_report(struct account *a, enum service s, enum report_class class,
 		fresh_token_refused(a, s, c);
 		return;
 	}
+	/* an access token outlives its grant: what the token endpoint said of
+	 * the grant stands */
+	if (class == REPORT_WORKS && a->services[s].of_grant &&
+	    waits_for_human(&a->services[s]))
+		return;
 	if (class == REPORT_WORKS) {
 		forget_refusals(&a->services[s]);
 		change = works;
@@ -297,7 +302,16 @@ void state_load_all(struct keeper *k)
 /* Accounts that a reload added come here as well as those of the start. */
 void state_check_signed_in(struct account *a)
 {
-	if (!a->signed_in && a->config->flow != FLOW_CLIENT_CREDENTIALS &&
+	static const struct state_change unreadable = {
+		ACCOUNT_MISCONFIGURED, "token-unreadable",
+		"the store cannot read this account's refresh token",
+		"see the log; mend vault.db or seal.key, then mailbearerctl "
+		"reload"
+	};
+
+	if (a->unread)
+		state_set_grant(a, &unreadable);
+	else if (!a->signed_in && a->config->flow != FLOW_CLIENT_CREDENTIALS &&
 	    a->config->flow != FLOW_PASSWORD)
 		never_authorised(a);
 }

@@ -159,3 +159,12 @@ TESTS += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
 tests_unit_test_spool_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_spool_LDADD = librelay.a $(UNIT_BASE_LIBS)
+EXTRA_DIST += tests/unit/keeper_rig.h
+check_PROGRAMS += tests/unit/test_keeper
+TESTS += tests/unit/test_keeper
+tests_unit_test_keeper_SOURCES = tests/unit/test_keeper.c
+tests_unit_test_keeper_CPPFLAGS = $(UNIT_CPPFLAGS)
+# The rig has the store refuse now and then.
+tests_unit_test_keeper_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=vault_grant_save
+tests_unit_test_keeper_LDADD = libkeeper.a $(STORE_LIBS) $(ROLE_LIBS) \
+	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
