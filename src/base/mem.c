@@ -1,11 +1,14 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SPARE (1 << 20)
 
 void mem_exhausted(const char *what)
 {
@@ -74,6 +77,22 @@ char *mem_printf(const char *fmt, ...)
 void mem_free(void *p)
 {
 	free(p);
+}
+
+void mem_keep_spare(void)
+{
+#ifdef __GLIBC__
+	/* setting the first stops glibc from finding the second by itself */
+	(void)mallopt(M_TRIM_THRESHOLD, SPARE);
+	(void)mallopt(M_MMAP_THRESHOLD, SPARE);
+#endif
+}
+
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
 }
 
 void mem_wipe(void *p, size_t n)

@@ -20,6 +20,15 @@ void mem_free(void *p);
 /* For libraries that report failed allocation: never returns. */
 MB_NORETURN void mem_exhausted(const char *what);
 
+/*
+ * For a program that serves for long, at its start: small free space at the
+ * heap's end is kept, or every other message would fetch it from the kernel
+ * and give it back.
+ */
+void mem_keep_spare(void);
+/* Gives all free pages back. Takes a while for a large heap. */
+void mem_trim(void);
+
 /* Overwrites n bytes so that the compiler cannot leave it out. */
 void mem_wipe(void *p, size_t n);
 

@@ -376,6 +376,7 @@ int role_main(const struct role_ops *ops)
 	r.coming = &r.setups[1];
 	log_open(ops->name, LOG_TO_STDERR, LOG_LOGFMT, LOG_INFO);
 	ignore_terminal();
+	mem_keep_spare();
 	harden_memory();
 	harden_privileges();
 	r.loop = loop_new();
