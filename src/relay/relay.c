@@ -145,6 +145,12 @@ static bool make_fronts(struct relay *r, struct front **list,
 	return true;
 }
 
+static void trim(void *arg)
+{
+	(void)arg;
+	mem_trim();
+}
+
 static struct relay *relay_new(struct role *role)
 {
 	struct relay *r = MEM_NEW(struct relay);
@@ -152,6 +158,7 @@ static struct relay *relay_new(struct role *role)
 	r->role = role;
 	r->loop = role_loop(role);
 	r->resolver = resolver_new(r->loop);
+	r->trim = timer_new(r->loop, trim, NULL);
 	LIST_INIT(&r->sessions);
 	return r;
 }
@@ -172,6 +179,7 @@ static void stop(void *owner)
 	fronts_free(&r->fronts);
 	while (!LIST_EMPTY(&r->sessions))
 		free_session(LIST_FIRST(&r->sessions));
+	timer_free(&r->trim);
 	resolver_free(&r->resolver);
 	config_free(&r->config);
 	spool_home_clear(&r->spool);

@@ -56,6 +56,8 @@ struct relay {
 	struct front *fronts;
 	struct sessions sessions;
 	unsigned n_sessions;
+	unsigned most_sessions; /* since memory was given back */
+	struct timer *trim;
 	bool draining;
 };
 

@@ -2,6 +2,13 @@
 
 #include "base/clock.h"
 
+/*
+ * Memory of sessions that are over goes back to the system when three of four
+ * are gone, once their connections have stopped lingering; and not for a few.
+ */
+#define TRIM_MS (3 * MSEC_PER_SEC)
+#define TRIM_LEAST 128
+
 void session_init(struct session *s, struct relay *r, enum service protocol,
 		  const char *peer)
 {
@@ -11,7 +18,17 @@ void session_init(struct session *s, struct relay *r, enum service protocol,
 	strncpy(s->peer, peer, sizeof(s->peer) - 1);
 	s->since_ms = clock_mono_ms();
 	LIST_INSERT_HEAD(&r->sessions, s, link);
-	r->n_sessions++;
+	if (++r->n_sessions > r->most_sessions)
+		r->most_sessions = r->n_sessions;
+}
+
+static void mind_memory(struct relay *r)
+{
+	if (r->most_sessions < TRIM_LEAST ||
+	    r->n_sessions > r->most_sessions / 4)
+		return;
+	r->most_sessions = r->n_sessions;
+	timer_set(r->trim, TRIM_MS);
 }
 
 struct channel *session_keeper(const struct session *s)
@@ -32,6 +49,7 @@ void session_end(struct session *s)
 	channel_forget(session_courier(s), s);
 	LIST_REMOVE(s, link);
 	r->n_sessions--;
+	mind_memory(r);
 	mem_free(s->account);
 	mem_free(s->login);
 	mem_wipe(s->ticket, sizeof(s->ticket));
