@@ -447,6 +447,19 @@ static void queue_live(struct outlet *o)
 	}
 }
 
+/*
+ * An account that could not log in and has nothing to send would stay
+ * "retrying" until somebody sends: one connection finds out.
+ */
+static void probe(struct outlet *o)
+{
+	bool login_is_the_question = o->trouble_at_login || o->failures == 0;
+
+	if (o->state == ACCOUNT_RETRYING && login_is_the_question &&
+	    o->n_wires == 0 && TAILQ_EMPTY(&o->waiting) && !o->replaying)
+		open_wires(o, 1);
+}
+
 void outlet_run(struct outlet *o)
 {
 	if (o->courier->draining)
@@ -457,6 +470,7 @@ void outlet_run(struct outlet *o)
 	}
 	replay_run(o);
 	hand_out(o);
+	probe(o);
 }
 
 void outlet_login_seen(struct courier *c, const struct frame *f)

@@ -122,6 +122,16 @@ class Verdicts(SandboxCase):
         self.assertEqual(self.keys(), ['off'])
         self.wait_state(DEMO, 'connected')
 
+    def test_trouble_at_connecting_mends_itself_with_nothing_to_send(self):
+        self.box.drop(protocol='smtp', how='close')
+        self.box.outage(True, protocols=['smtp'])
+        self.assertRegex(self.send('gone'), QUEUED)
+        self.wait_state(DEMO, 'retrying')
+        self.daemon.ctl('queue', 'delete', '--all', code=0)
+        self.box.outage(False, protocols=['smtp'])
+        self.wait_state(DEMO, 'connected')
+        self.assertEqual(self.keys(), [])
+
     def test_throttled(self):
         self.box.drop(protocol='smtp', how='close')
         self.box.fault('m365-smtp-concurrent-connections', times=2)
