@@ -86,3 +86,12 @@ char *span_dup(struct span a)
 	s[a.len] = '\0';
 	return s;
 }
+
+char *span_lower(struct span a)
+{
+	char *s = span_dup(a);
+
+	for (size_t i = 0; i < a.len; i++)
+		s[i] = lower(s[i]);
+	return s;
+}

@@ -71,5 +71,7 @@ bool span_to_u64(struct span a, uint64_t max, uint64_t *value);
 
 /* A fresh C string of the span (mem_free it). */
 char *span_dup(struct span a);
+/* The same with ASCII letters in lower case, independent of the locale. */
+char *span_lower(struct span a);
 
 #endif

@@ -1,31 +1,24 @@
 #include "keeper/keeper.h"
 
-#include <ctype.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 
-/* RFC 5321 §4.5.3.1: local part, at, domain; with some room. */
-#define ADDRESS_MAX 384
 /* Until a login with the token is through. */
 #define LEAST_LIFE_MS MSEC_PER_SEC
 
-static void lower(char *out, struct span in, size_t size)
+static struct account *find_in(struct account *table, struct span address)
 {
-	in = span_first(in, size - 1);
-	for (size_t i = 0; i < in.len; i++)
-		out[i] = (char)tolower((unsigned char)in.data[i]);
-	out[in.len] = '\0';
+	char *key = span_lower(address);
+	struct account *a;
+
+	HASH_FIND_STR(table, key, a);
+	mem_free(key);
+	return a;
 }
 
 struct account *account_find(struct keeper *k, struct span address)
 {
-	char key[ADDRESS_MAX + 1];
-	struct account *a;
-
-	lower(key, address, sizeof(key));
-	HASH_FIND_STR(k->accounts, key, a);
-	return a;
+	return find_in(k->accounts, address);
 }
 
 bool account_has_service(const struct account *a, enum service s)
@@ -85,8 +78,7 @@ static struct account *account_new(struct keeper *k,
 
 	a->k = k;
 	a->config = config;
-	a->key = mem_alloc(ADDRESS_MAX + 1);
-	lower(a->key, span_str(config->address), ADDRESS_MAX + 1);
+	a->key = span_lower(span_str(config->address));
 	a->grant_name = grant_name(a);
 	a->timer = timer_new(k->loop, on_timer, a);
 	STAILQ_INIT(&a->waiters);
@@ -149,11 +141,8 @@ static const char *ca_of(struct keeper *k, const struct account_config *c)
 static struct account *keep_or_make(struct keeper *k, struct account **old,
 				    const struct account_config *config)
 {
-	char key[ADDRESS_MAX + 1];
-	struct account *a;
+	struct account *a = find_in(*old, span_str(config->address));
 
-	lower(key, span_str(config->address), sizeof(key));
-	HASH_FIND_STR(*old, key, a);
 	if (a && same_client(a->config, config)) {
 		HASH_DEL(*old, a);
 		a->config = config;

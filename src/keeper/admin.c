@@ -68,11 +68,10 @@ static void put_consent_url(struct json *j, const struct account *a)
 	buf_clear(&query);
 }
 
+/* All but the names of its logins: put_logins gives those to many at once. */
 static struct json *account_json(struct account *a)
 {
-	struct json *j = json_new_object(), *services = json_new_object(),
-		    *logins = json_new_array();
-	const struct login *l;
+	struct json *j = json_new_object(), *services = json_new_object();
 
 	json_put_str(j, "address", a->config->address);
 	json_put_str(j, "provider", a->config->provider->name);
@@ -88,11 +87,23 @@ static struct json *account_json(struct account *a)
 		json_put_int(j, "token_expires_in",
 			     (a->expires_ms - clock_mono_ms()) / MSEC_PER_SEC);
 	put_consent_url(j, a);
-	for (l = a->k->logins; l; l = l->hh.next)
-		if (!strcasecmp(l->account, a->config->address))
-			json_add_str(logins, l->name);
-	json_put(j, "logins", logins);
+	a->shown_logins = json_new_array();
+	json_put(j, "logins", a->shown_logins);
 	return j;
+}
+
+/* To those shown just now, and to no other. */
+static void put_logins(struct keeper *k)
+{
+	struct account *a;
+
+	for (const struct login *l = k->logins; l; l = l->hh.next) {
+		a = account_find(k, span_str(l->account));
+		if (a && a->shown_logins)
+			json_add_str(a->shown_logins, l->name);
+	}
+	for (a = k->accounts; a; a = a->hh.next)
+		a->shown_logins = NULL;
 }
 
 static void accounts_list(const struct admin_request *q)
@@ -102,6 +113,7 @@ static void accounts_list(const struct admin_request *q)
 
 	for (struct account *a = k->accounts; a; a = a->hh.next)
 		json_add(list, account_json(a));
+	put_logins(k);
 	json_put(j, "accounts", list);
 	admin_json(q->reply, j);
 }
@@ -124,9 +136,13 @@ static struct account *known_account(const struct admin_request *q,
 static void account_show(const struct admin_request *q)
 {
 	struct account *a = known_account(q, q->rest);
+	struct json *j;
 
-	if (a)
-		admin_json(q->reply, account_json(a));
+	if (!a)
+		return;
+	j = account_json(a);
+	put_logins(q->owner);
+	admin_json(q->reply, j);
 }
 
 /* ---- logins ---- */

@@ -114,7 +114,9 @@ struct account {
 	unsigned failures;        /* in a row */
 	struct waiters waiters;
 
-	const struct login *first_login; /* only while the table is made */
+	/* only while the table of logins is made, or shown */
+	const struct login *first_login;
+	struct json *shown_logins;
 
 	UT_hash_handle hh;        /* k->accounts by key */
 };

@@ -9,7 +9,6 @@
 #include "keeper/keeper.h"
 
 #include <crypt.h>
-#include <ctype.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -41,15 +40,6 @@ struct check {
 /* A hash nobody's password has: an unknown name costs the same time. */
 static const char no_hash[] = "$y$j9T$AAAAAAAAAAAAAAAAAAAAA.$"
 			      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-
-static char *lower(struct span name)
-{
-	char *s = span_dup(name);
-
-	for (char *c = s; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
-	return s;
-}
 
 static struct login *find(struct keeper *k, const char *name)
 {
@@ -279,7 +269,7 @@ void login_check(struct keeper *k, struct channel *ch, const struct frame *f)
 		answer(ch, f->id, AUTH_WRONG, NULL, NULL);
 		return;
 	}
-	name = lower(given);
+	name = span_lower(given);
 	l = find(k, name);
 	frame_copy(f, FIELD_ADDRESS, address, sizeof(address));
 	/* a stranger's address is told nothing, not even by the clock */

@@ -6,7 +6,6 @@
 #include "keeper/keeper.h"
 
 #include <crypt.h>
-#include <ctype.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -187,9 +186,7 @@ static void begin(struct keeper *k, const struct account *a,
 	n->k = k;
 	n->reply = reply;
 	n->account = mem_strdup(a->config->address);
-	n->name = span_dup(w->name);
-	for (char *c = n->name; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
+	n->name = span_lower(w->name);
 	n->networks = span_dup(w->networks);
 	if (w->password.len)
 		secret_set(&n->password, w->password);

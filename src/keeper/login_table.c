@@ -4,8 +4,6 @@
  */
 #include "keeper/keeper.h"
 
-#include <ctype.h>
-
 #include "base/log.h"
 
 static void free_login(struct login *l)
@@ -23,9 +21,7 @@ static struct login *put(struct keeper *k, struct span name,
 {
 	struct login *l = MEM_NEW(struct login), *old;
 
-	l->name = span_dup(name);
-	for (char *c = l->name; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
+	l->name = span_lower(name);
 	l->account = mem_strdup(account);
 	l->hash = mem_strdup(hash);
 	HASH_FIND_STR(k->logins, l->name, old);

@@ -193,11 +193,12 @@ static void dial(struct imap_session *s, const struct frame *f)
 	char *host = span_dup(frame_text(f, FIELD_HOST));
 	char *user = span_dup(frame_text(f, FIELD_USER));
 	char *mechanisms = span_dup(frame_text(f, FIELD_MECHANISMS));
+	uint64_t tls = frame_number(f, FIELD_TLS, TLS_IMPLICIT);
 	struct secret token = SECRET_NONE;
 	struct imap_client_config config = {
 		.host = host,
 		.port = (uint16_t)frame_number(f, FIELD_PORT, 993),
-		.tls = (enum tls_mode)frame_number(f, FIELD_TLS, TLS_IMPLICIT),
+		.tls = tls <= TLS_NONE ? (enum tls_mode)tls : TLS_IMPLICIT,
 		.trust = trust,
 		.user = user,
 		.token = &token,

@@ -18,6 +18,14 @@ static void test_span_compare(void)
 	CHECK(!span_contains_nocase(SPAN_NONE, SPAN("x")));
 }
 
+static void test_span_lower(void)
+{
+	char *s = span_lower(SPAN("Anna@\303\204X.Test1"));
+
+	CHECK_STR(s, "anna@\303\204x.test1");
+	mem_free(s);
+}
+
 static void test_span_cut(void)
 {
 	struct span rest = SPAN("a,,b");
@@ -170,6 +178,7 @@ static void test_random_and_clock(void)
 }
 
 UNIT_MAIN("base", { "span compare", test_span_compare },
+	  { "span lower", test_span_lower },
 	  { "span cut", test_span_cut }, { "span number", test_span_number },
 	  { "buf order", test_buf_order }, { "buf text", test_buf_text },
 	  { "secret", test_secret }, { "log escape", test_log_escape },
