@@ -168,3 +168,9 @@ tests_unit_test_keeper_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_keeper_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=vault_grant_save
 tests_unit_test_keeper_LDADD = libkeeper.a $(STORE_LIBS) $(ROLE_LIBS) \
 	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_role_admin
+TESTS += tests/unit/test_role_admin
+tests_unit_test_role_admin_SOURCES = tests/unit/test_role_admin.c
+tests_unit_test_role_admin_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_role_admin_LDADD = librole.a $(UNIT_NET_LIBS) $(JANSSON_LIBS)
