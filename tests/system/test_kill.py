@@ -151,7 +151,12 @@ class Kill(UsersCase):
         self.box.clear()
         if self.grant_dead:
             self.revive_grant()
-        until(self.emptied, 'an empty queue', 120)
+        try:
+            until(self.emptied, 'an empty queue', 60)
+        except AssertionError as e:
+            status = self.daemon.ctl('status')[1]
+            raise AssertionError(f'{e}\n{status}\n'
+                                 f'{self.daemon.tail()}') from None
 
     def emptied(self):
         """Also while what answers this is being started again."""
