@@ -133,6 +133,7 @@ void outlet_state(struct courier *c, const struct frame *f)
 		/* mended: whatever we were waiting for is over, and the token
 		 * we have may be one of before */
 		secret_clear(&o->token);
+		o->refused = 0;
 		o->hold_until_ms = 0;
 		o->failures = 0;
 		timer_cancel(o->retry);

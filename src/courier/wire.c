@@ -94,6 +94,9 @@ static bool renew_token(struct outlet *o, const struct smtp_failure *f,
 	}
 	*v = verdict_of_failure(f, true);
 	v->verdict = VERDICT_TOKEN;
+	/* after the hold keeper is asked again, or it would be this one until
+	 * it expires */
+	o->refused = generation;
 	return false;
 }
 

@@ -102,6 +102,19 @@ class Verdicts(SandboxCase):
         self.assertEqual(self.keys(), ['warm', 'renewed'])
         self.assertEqual(self.state(DEMO), 'connected')
 
+    def test_the_first_token_of_a_new_grant_is_renewed_too(self):
+        # That a token of the old grant was refused is forgotten with it.
+        self.box.kill_grant('demo', aadsts=50173)
+        self.assertRegex(self.send('dead'), QUEUED)
+        self.wait_state(DEMO, 'reauthorize')
+        self.box.outage(protocols=['smtp'])
+        self.sign_in_sandbox()
+        self.box.expire('demo')
+        self.box.outage(on=False, protocols=['smtp'])
+        self.assert_queue_empties()
+        self.assertEqual(self.keys(), ['dead'])
+        self.wait_state(DEMO, 'connected')
+
     def test_smtp_auth_switched_off(self):
         self.box.drop(protocol='smtp', how='close')
         self.box.fault('m365-smtp-auth-disabled-tenant', times=0)
