@@ -5,9 +5,11 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -50,16 +52,23 @@ struct lookup {
 
 /* ---- the files ---- */
 
+/*
+ * False also when the role may not read it any more: what it could read is
+ * kept then, where libevent would put the local host in its place.
+ */
 static bool changed(const char *path, struct timespec *seen)
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	bool differs;
 
-	if (stat(path, &st) < 0)
-		return false; /* also when the role may no longer look */
-	differs = st.st_mtim.tv_sec != seen->tv_sec ||
-		  st.st_mtim.tv_nsec != seen->tv_nsec;
-	*seen = st.st_mtim;
+	differs = fd >= 0 && fstat(fd, &st) == 0 &&
+		  (st.st_mtim.tv_sec != seen->tv_sec ||
+		   st.st_mtim.tv_nsec != seen->tv_nsec);
+	if (differs)
+		*seen = st.st_mtim;
+	if (fd >= 0)
+		close(fd);
 	return differs;
 }
 
