@@ -102,3 +102,18 @@ struct config *config_parse(const struct config_blobs *b,
 		config_free(&c);
 	return c;
 }
+
+char *config_spool_dir(const struct config *c)
+{
+	return mem_printf("%s/spool", c->state_dir);
+}
+
+char *config_vault_dir(const struct config *c)
+{
+	return mem_printf("%s/vault", c->store_dir);
+}
+
+char *config_queue_dir(const struct config *c)
+{
+	return mem_printf("%s/queue", c->store_dir);
+}

@@ -176,6 +176,13 @@ struct config *config_parse(const struct config_blobs *b,
 struct config *config_read(const struct config_blobs *b,
 			   struct config_errors *errors) MB_MUSTCHECK;
 void config_free(struct config **cp);
+/*
+ * A folder for each role that writes, so that none needs the right to reach
+ * into another's. Fresh strings.
+ */
+char *config_spool_dir(const struct config *c); /* relay: mail coming in */
+char *config_vault_dir(const struct config *c); /* keeper: vault.db */
+char *config_queue_dir(const struct config *c); /* courier: queue.db */
 
 /*
  * A reload: options that only a restart can change must be in fresh, which

@@ -93,6 +93,17 @@ static struct courier *courier_new(struct role *r)
 	return c;
 }
 
+static struct queue_store *open_queue(struct courier *c,
+				      const struct config *config,
+				      struct buf *why)
+{
+	char *dir = config_queue_dir(config);
+	struct queue_store *q = queue_store_open(c->loop, dir, why);
+
+	mem_free(dir);
+	return q;
+}
+
 static bool apply(struct role *r, const struct config_blobs *blobs,
 		  const struct role_listener *listeners, size_t n,
 		  void **owner, struct buf *why)
@@ -107,7 +118,7 @@ static bool apply(struct role *r, const struct config_blobs *blobs,
 	buf_clear(&errors.text);
 	/* the queue opened first stays: its folder is fixed */
 	if (config && !c->store)
-		c->store = queue_store_open(c->loop, config->store_dir, why);
+		c->store = open_queue(c, config, why);
 	if (!config || !c->store) {
 		config_free(&config);
 		if (!*owner)
@@ -148,7 +159,9 @@ int main(void)
 	static const struct channel_ops channel_ops = { on_frame, on_lost,
 							NULL };
 	static const struct role_ops ops = { "courier", peers, &channel_ops,
-					     apply, drain, stop };
+					     apply, drain, stop,
+					     .keep = { .dials = true },
+					     .folder = config_queue_dir };
 
 	return role_main(&ops);
 }

@@ -89,7 +89,8 @@ int main(void)
 	static const char *const peers[] = { "keeper", "courier", NULL };
 	static const struct channel_ops channel_ops = { .frame = on_frame };
 	static const struct role_ops ops = { "desk", peers, &channel_ops,
-					     apply, drain, stop };
+					     apply, drain, stop,
+					     .folder = NULL };
 
 	return role_main(&ops);
 }

@@ -50,11 +50,13 @@ static void on_up(void *owner, struct channel *ch)
 
 static bool open_vault(struct keeper *k, struct buf *why)
 {
+	char *dir = config_vault_dir(k->config);
 	struct secret key = SECRET_NONE;
 
-	if (seal_key_load(k->config->store_dir, &key, why))
-		k->vault = vault_open(k->config->store_dir, &key, why);
+	if (seal_key_load(dir, &key, why))
+		k->vault = vault_open(dir, &key, why);
 	secret_clear(&key);
+	mem_free(dir);
 	return k->vault != NULL;
 }
 
@@ -205,5 +207,11 @@ static void drain(void *owner)
 
 static const char *const peers[] = { "relay", "courier", "desk", NULL };
 static const struct channel_ops channel_ops = { on_frame, on_lost, on_up };
+/* libcurl looks things up with the C library, and its modules, whichever. */
+static const char *const reads[] = { "/etc", "$CREDENTIALS_DIRECTORY", NULL };
 const struct role_ops keeper_ops = { "keeper", peers, &channel_ops,
-				    apply, drain, stop };
+				    apply, drain, stop,
+				    .keep = { .dials = true,
+					      .libc_resolver = true,
+					      .reads = reads },
+				    .folder = config_vault_dir };

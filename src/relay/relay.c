@@ -217,7 +217,7 @@ static bool apply(struct role *role, const struct config_blobs *blobs,
 	r->config = config;
 	config_free(&old);
 	if (!r->spool.dir)
-		r->spool.dir = mem_printf("%s/spool", config->state_dir);
+		r->spool.dir = config_spool_dir(config);
 	*owner = r;
 	return true;
 }
@@ -252,4 +252,6 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 static const char *const peers[] = { "keeper", "courier", NULL };
 static const struct channel_ops channel_ops = { on_frame, NULL, NULL };
 const struct role_ops relay_ops = { "relay", peers, &channel_ops,
-				    apply, drain, stop };
+				    apply, drain, stop,
+				    .keep = { .dials = true },
+				    .folder = config_spool_dir };

@@ -7,18 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-
-/* The leak checker traces its own process; only it may be let in. */
-#if defined(__SANITIZE_ADDRESS__)
-#define LEAK_CHECKED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LEAK_CHECKED 1
-#endif
-#endif
-#ifndef LEAK_CHECKED
-#define LEAK_CHECKED 0
-#endif
+#include "role/harden_internal.h"
 
 static void report(const char *what)
 {
@@ -41,4 +30,12 @@ void harden_privileges(void)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		report("no new privileges");
+}
+
+void harden_restrict(const struct harden_keep *k, const char *folder)
+{
+	if (!landlock_restrict(k, folder))
+		report("file access (Landlock)");
+	if (!syscalls_restrict(k))
+		report("system call filter (seccomp)");
 }

@@ -4,10 +4,13 @@ librole_a_SOURCES = \
 	src/role/admin.h \
 	src/role/harden.c \
 	src/role/harden.h \
+	src/role/harden_internal.h \
+	src/role/landlock.c \
 	src/role/report.c \
 	src/role/report.h \
 	src/role/role.c \
-	src/role/role.h
+	src/role/role.h \
+	src/role/syscalls.c
 # What a role program links, in this order; fetch and store come before.
 ROLE_LIBS = librole.a libconfig.a libnet.a libcodec.a libbase.a \
 	$(NET_LIBS) $(INIH_LIBS) $(CYAML_LIBS) $(JANSSON_LIBS)

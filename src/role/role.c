@@ -37,7 +37,7 @@ struct role {
 	struct setup setups[2], *current, *coming;
 	void *owner;
 	unsigned index;
-	bool configured, draining;
+	bool configured, restricted, draining;
 	int status;
 };
 
@@ -200,16 +200,41 @@ static void take_listener(struct role *r, const struct frame *f, int fd)
 		(struct role_listener){ span_dup(name), fd };
 }
 
-static void open_log(const struct role *r)
+static void open_log(const struct role *r, const struct config *c)
+{
+	log_open(r->ops->name,
+		 strcmp(c->log_target, "syslog") ? LOG_TO_STDERR :
+						   LOG_TO_SYSLOG,
+		 c->log_json ? LOG_JSON : LOG_LOGFMT, c->log_level);
+}
+
+/*
+ * Once, for what may be written to does not change while the daemon runs; and
+ * before apply, which starts threads: a restriction holds for those that come
+ * after it only.
+ */
+static void restrict_role(struct role *r, const struct config *c)
+{
+	char *folder;
+
+	if (r->restricted)
+		return;
+	folder = r->ops->folder ? r->ops->folder(c) : NULL;
+	harden_restrict(&r->ops->keep, folder);
+	mem_free(folder);
+	r->restricted = true;
+}
+
+/* What does not parse apply refuses, and says why. */
+static void prepare(struct role *r)
 {
 	struct config_errors errors = { BUF_INIT, 0 };
 	struct config *c = config_parse(&r->coming->blobs, &errors);
 
-	if (c)
-		log_open(r->ops->name,
-			 strcmp(c->log_target, "syslog") ? LOG_TO_STDERR :
-							   LOG_TO_SYSLOG,
-			 c->log_json ? LOG_JSON : LOG_LOGFMT, c->log_level);
+	if (c) {
+		open_log(r, c);
+		restrict_role(r, c);
+	}
 	config_free(&c);
 	buf_clear(&errors.text);
 }
@@ -239,7 +264,7 @@ static void end_config(struct role *r, uint32_t id)
 {
 	struct buf why = BUF_INIT;
 
-	open_log(r);
+	prepare(r);
 	if (r->ops->apply(r, &r->coming->blobs, r->coming->listeners,
 			  r->coming->n_listeners, &r->owner, &why)) {
 		setup_clear(r->current);

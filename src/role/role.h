@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "net/channel.h"
 #include "net/loop.h"
+#include "role/harden.h"
 
 struct role;
 
@@ -48,6 +49,13 @@ struct role_ops {
 	void (*drain)(void *owner);
 	/* Unlinks nothing, frees everything: leak checkers look. */
 	void (*stop)(void *owner);
+
+	/*
+	 * What is left to the role before it first applies a configuration.
+	 * folder gives the one it writes to, as a fresh string; or NULL.
+	 */
+	struct harden_keep keep;
+	char *(*folder)(const struct config *c);
 };
 
 int role_main(const struct role_ops *ops);

@@ -129,11 +129,15 @@ static bool prepare(const char *path, const struct identity *who,
 bool folders_prepare(const struct config *c, const struct identity *who,
 		     struct buf *why)
 {
-	char *spool = mem_printf("%s/spool", c->state_dir);
+	char *const own[] = { config_spool_dir(c), config_vault_dir(c),
+			      config_queue_dir(c) };
 	bool ok = prepare(c->runtime_dir, who, why) &&
 		  prepare(c->state_dir, who, why) &&
-		  prepare(c->store_dir, who, why) && prepare(spool, who, why);
+		  prepare(c->store_dir, who, why);
 
-	mem_free(spool);
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		ok = ok && prepare(own[i], who, why);
+		mem_free(own[i]);
+	}
 	return ok;
 }

@@ -249,7 +249,7 @@ int main(int argc, char **argv)
 {
 	static const struct channel_ops channel_ops = { .frame = on_frame };
 	struct role_ops ops = { NULL, all_kinds, &channel_ops, apply, drain,
-				stop };
+				stop, .folder = NULL };
 	struct span name = span_str(argc > 0 ? argv[0] : "");
 	int status;
 

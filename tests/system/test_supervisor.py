@@ -111,6 +111,16 @@ class Restarts(Case):
         self.assertTrue(replies)
         self.assertLessEqual(replies - {''}, {'235 2.7.0', '454 4.7.0'})
 
+    def test_each_role_gave_up_what_it_does_not_need(self):
+        for pid, role in self.daemon.roles().items():
+            with open(f'/proc/{pid}/status', encoding='ascii') as f:
+                status = dict(line.rstrip().split(':\t', 1) for line in f
+                              if ':\t' in line)
+            with self.subTest(role):
+                self.assertEqual(status['NoNewPrivs'], '1')
+                self.assertEqual(status['Seccomp'], '2')
+        self.assertFalse(self.daemon.events('hardening'))
+
     def test_one_process_for_each_worker(self):
         found = sorted(self.daemon.roles().values())
         self.assertEqual(found,
@@ -374,7 +384,7 @@ class Check(Case):
                               stderr=subprocess.STDOUT, check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stdout, r'mailbearer\.ini:\d+')
-        self.assertFalse(os.path.exists(f'{d.dir}/state/queue.db'))
+        self.assertFalse(os.path.exists(f'{d.dir}/state/queue/queue.db'))
 
 
 class Sockets(Case):
