@@ -55,6 +55,7 @@ class Kill(UsersCase):
         self.rng = random.Random(SEED)
         self.kills = []  # (when, what)
         self.drops = set()
+        self.taken = []
         self.daemon.allowed.add('role-died')
         self.grant_dead = False
         self.gate = threading.Event()
@@ -143,6 +144,7 @@ class Kill(UsersCase):
         messages go out live again, clients pause until the queue is empty."""
         self.gate.clear()
         self.wait_for_the_end()
+        self.collect()
         self.gate.set()
 
     # ---- what became of it
@@ -165,10 +167,15 @@ class Kill(UsersCase):
         except (AssertionError, ValueError, KeyError):
             return False
 
+    def collect(self):
+        """In pieces: the whole of a long run is more than one answer holds."""
+        self.taken += self.box.messages(**{'from': len(self.taken) + 1})
+
     def copies(self):
         """{digest: times at which the provider took it}; order of firsts."""
         copies = collections.defaultdict(list)
-        for m in self.box.messages():
+        self.collect()
+        for m in self.taken:
             copies[m['sha256']].append(m['time'])
         return copies
 
