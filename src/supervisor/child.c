@@ -91,9 +91,14 @@ static void became_ready(struct child *c)
 	supervisor_child_ready(c->supervisor);
 }
 
-/* A role that cannot even begin is ended; its death decides the rest. */
+/*
+ * A role that cannot even begin is ended; its death decides the rest. One
+ * that has died instead of answering says nothing about the configuration.
+ */
 static void on_refused(struct child *c, const char *why)
 {
+	if (!channel_is_up(c->control))
+		return;
 	log_event(LOG_CONFIG_ERROR, LOG_TEXT("role", c->name),
 		  LOG_TEXT("text", why));
 	if (!c->ready)

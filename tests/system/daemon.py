@@ -124,7 +124,7 @@ class Daemon:
         self.dir = tempfile.mkdtemp(prefix='mb-sys-')
         # The roles run as another user when the daemon is started by root.
         os.chmod(self.dir, 0o755)
-        self.process = None
+        self.process, self.startups = None, 0
         self.allowed = set()
         self.smtp_port, self.imap_port, self.web_port = free_ports(3)
         self.ca, self.certificate, self.key = make_certificate(self.dir)
@@ -206,6 +206,7 @@ class Daemon:
     # ---- processes
 
     def start(self, wait=True, argv=None, env=None, **popen):
+        self.startups = len(self.events('startup')) + 1
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
                 argv or [program('mailbearerd'), '-c', self.config],
@@ -220,7 +221,9 @@ class Daemon:
             raise AssertionError(f'mailbearerd ended with '
                                  f'{self.process.returncode}:\n{self.tail()}')
         try:
-            return self.get('/readyz')[0] == 200
+            # The first: keeper and courier answer; the second: all do.
+            return (self.get('/readyz')[0] == 200
+                    and len(self.events('startup')) >= self.startups)
         except OSError:
             return False
 
@@ -258,13 +261,18 @@ class Daemon:
                 if role and name in (None, role)}
 
     def kill_role(self, name):
-        """kill -9 of the processes of one role, and their successors."""
+        """kill -9 of the processes of one role; waits for successors."""
         old = self.roles(name)
         for pid in old:
             os.kill(pid, signal.SIGKILL)
         self.allowed.add('role-died')
-        until(lambda: len(set(self.roles(name)) - set(old)) == len(old),
-              f'successors of {name}')
+
+        def successors():
+            lines = self.events('role-ready')
+            ready = [pid for pid in set(self.roles(name)) - set(old)
+                     if any(f'[{pid}]: ' in line for line in lines)]
+            return len(ready) == len(old)
+        until(successors, f'successors of {name}')
 
     def memory(self, name=None):
         """Resident bytes of the roles together."""
@@ -334,6 +342,8 @@ class Daemon:
     # ---- the log
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ''
         with open(self.log_path, encoding='utf-8', errors='replace') as f:
             return f.read()
 

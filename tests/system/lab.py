@@ -165,6 +165,12 @@ class Lab:
               f'{count} messages for {user}', seconds)
         return [data for _, data in self.mail(user)]
 
+    def accepted(self):
+        """Keys of the messages Postfix took, in the order it took them."""
+        with open(f'{self.run}/log/postfix.log', encoding='utf-8') as f:
+            return re.findall(r'cleanup.* message-id=<(.*)@client\.test>',
+                              f.read())
+
     def empty(self, user):
         for path in glob.glob(f'{self.run}/mail/{user}/Maildir/*/*'):
             os.unlink(path)

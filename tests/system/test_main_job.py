@@ -5,7 +5,6 @@ The token endpoint's faults and kill -9 of every process are here, too: the
 promises 1 to 4 of the design, seen from outside.
 """
 import os
-import re
 import signal
 import threading
 
@@ -46,6 +45,7 @@ class Lively(Case):
                 self.sign_in(address)
         until(lambda: not self.queued(), 'an empty queue')
         self.lab.empty(READER)
+        self.before = len(self.lab.accepted())
 
     def send(self, key, account=ALICE):
         """Sends one message; the reply to its data."""
@@ -67,8 +67,9 @@ class Lively(Case):
             sender = BOB if key == 'neighbour' else account
             self.assert_arrived(READER, key,
                                 message(sender, READER, key, BODY))
-        order = [re.search(rb'Message-ID: <(.*)@client', data)[1].decode()
-                 for _, data in self.lab.mail(READER)]
+        # What Postfix does with them afterwards it does in parallel.
+        order = [k for k in self.lab.accepted()[self.before:]
+                 if k in keys]
         self.assertEqual(order, list(keys))
         until(lambda: not self.queued(account), 'an empty queue')
 

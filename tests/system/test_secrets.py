@@ -70,7 +70,7 @@ class Secrets(Case):
             if client['client_id'] == 'proxy':
                 client['client_secret'] = CLIENT_SECRET
         cls.open_lab(users=[ALICE, BOB, READER], clients=known)
-        cls.procs, cls.outputs = {}, []
+        cls.procs, cls.outputs, cls.tokens = {}, [], set()
         cls.launch(
             [{'address': ALICE, 'provider': 'lab', 'client_id': 'proxy',
               'client_secret': CLIENT_SECRET, 'password': PASSWORD},
@@ -94,6 +94,7 @@ class Secrets(Case):
         clients.imaplib_plain_read(cls.daemon.login(ALICE))
         cls.unlucky_clients()
         cls.unlucky_refreshes()
+        cls.note_tokens()
         cls.lab.kill_grants(ALICE)
         cls.mail('Marked-2')
         cls.ask()
@@ -135,8 +136,9 @@ class Secrets(Case):
     @classmethod
     def unlucky_refreshes(cls):
         """A provider that says the token in its refusals."""
-        for token in cls.provider_secrets('RefreshToken'):
+        for token in cls.note_tokens('RefreshToken'):
             for status in (400, 500):
+                cls.note_tokens()
                 cls.lab.expire_access(ALICE)
                 cls.lab.fault(path='/token', status=status, times=1, body={
                     'error': 'server_error',
@@ -171,20 +173,33 @@ class Secrets(Case):
     @classmethod
     def look(cls):
         """What anyone on the machine sees of the processes."""
+        cls.note_tokens()
         for pid in [cls.daemon.process.pid, *cls.daemon.roles()]:
             for name in ('cmdline', 'environ'):
                 with open(f'/proc/{pid}/{name}', 'rb') as f:
                     cls.procs[pid, name, len(cls.procs)] = f.read()
 
     @classmethod
+    def note_tokens(cls, *kinds):
+        """Before they die: the tokens there are now."""
+        now = cls.provider_secrets(*kinds)
+        cls.tokens |= now
+        return now
+
+    @classmethod
     def provider_secrets(cls, *kinds):
-        with open(f'{cls.lab.run}/oidc-db.json', encoding='utf-8') as f:
+        # Any order makes the provider write down what it has.
+        cls.lab.control('live', method='GET')
+        path = f'{cls.lab.run}/oidc-db.json'
+        if not os.path.exists(path):
+            return set()
+        with open(path, encoding='utf-8') as f:
             keys = [k.split(':', 1) for k, _ in json.load(f)]
         return {name for kind, name in keys if kind in (kinds or KINDS)}
 
     def secrets(self):
-        tokens = self.provider_secrets()
-        self.assertGreater(len(tokens), 4)
+        tokens = self.note_tokens() | self.tokens
+        self.assertGreater(len(tokens), 8)
         fixed = {PASSWORD, WRONG, CLIENT_SECRET, BODY}
         found = set()
         for secret in tokens | fixed:
