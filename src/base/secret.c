@@ -51,6 +51,33 @@ const char *secret_cstr(const struct secret *x)
 	return x->data ? x->data : "";
 }
 
+/* Foreign text is cut somewhere; less of a secret than this is no help. */
+#define MASK_LEAST 6
+
+/* The beginning of x at the end of text, where text was cut. */
+static void mask_cut_off(char *text, const struct secret *x)
+{
+	size_t len = strlen(text);
+	size_t n = x->len - 1 < len ? x->len - 1 : len;
+
+	for (; n >= MASK_LEAST; n--)
+		if (!memcmp(text + len - n, x->data, n)) {
+			memset(text + len - n, '*', n);
+			return;
+		}
+}
+
+void secret_mask(char *text, const struct secret *x)
+{
+	char *at = text;
+
+	if (!text || x->len == 0)
+		return;
+	while ((at = strstr(at, secret_cstr(x))))
+		memset(at, '*', x->len);
+	mask_cut_off(text, x);
+}
+
 bool bytes_equal_constant_time(const void *a, const void *b, size_t n)
 {
 	const volatile unsigned char *x = a, *y = b;

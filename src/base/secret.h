@@ -33,6 +33,13 @@ struct span secret_span(const struct secret *x);
 /* NUL-terminated view, for C library calls such as crypt(3). */
 const char *secret_cstr(const struct secret *x);
 
+/*
+ * Puts '*' over every place in foreign text where x stands: a provider may
+ * quote in its refusal what it was sent. Also over the beginning of x at the
+ * end of text, where it was cut. NULL and an unset x are fine.
+ */
+void secret_mask(char *text, const struct secret *x);
+
 /* Time depends on the lengths only, never on where the bytes differ. */
 bool secret_equal(const struct secret *a, const struct secret *b);
 bool bytes_equal_constant_time(const void *a, const void *b, size_t n);

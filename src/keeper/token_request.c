@@ -124,6 +124,19 @@ static void fill_step(const struct account *a, struct token_refusal *out)
 	out->step = buf_take(&step);
 }
 
+/* Nothing of what we sent comes back into a log or before a person. */
+static void mask_secrets(const struct account *a, struct oauth_error *e)
+{
+	struct client c;
+
+	client_init(&c, a);
+	secret_mask(e->error, &c.secret);
+	secret_mask(e->description, &c.secret);
+	secret_mask(e->description, &a->access_token);
+	secret_mask(e->description, &a->grant.refresh_token);
+	client_clear(&c);
+}
+
 void token_refused(const struct account *a, const struct fetch_response *r,
 		   enum oauth_answer answer, const struct oauth_error *error,
 		   struct token_refusal *out)
@@ -143,6 +156,7 @@ void token_refused(const struct account *a, const struct fetch_response *r,
 		if (answer == OAUTH_ANSWER_ERROR)
 			out->error = *error;
 	}
+	mask_secrets(a, &out->error);
 	fill_step(a, out);
 }
 

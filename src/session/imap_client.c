@@ -94,6 +94,7 @@ static void fail_by_response(struct imap_client *c)
 	c->failure.token_invalid = c->token_invalid;
 	c->code = span_dup(r->code);
 	c->text = span_dup(r->text);
+	secret_mask(c->text, &c->token);
 }
 
 static void destroy(struct imap_client *c)

@@ -156,6 +156,7 @@ void smtp_client_record_reply(struct smtp_client *c,
 	r->code = reply->code;
 	memcpy(r->enhanced, reply->enhanced, sizeof(r->enhanced));
 	r->text = span_dup(reply->text);
+	secret_mask(r->text, &c->token);
 	r->token_invalid = c->token_invalid;
 }
 

@@ -95,6 +95,24 @@ static void test_buf_text(void)
 	CHECK(b.data == NULL);
 }
 
+static void test_secret_mask(void)
+{
+	struct secret x = SECRET_NONE;
+	char text[] = "bad hush: hush, hus, hushhush";
+	char cut[] = "refused hush-hu";
+
+	secret_mask(text, &x);
+	secret_mask(NULL, &x);
+	CHECK(!strcmp(text, "bad hush: hush, hus, hushhush"));
+	secret_set(&x, SPAN("hush"));
+	secret_mask(text, &x);
+	CHECK(!strcmp(text, "bad ****: ****, hus, ********"));
+	secret_set(&x, SPAN("hush-hush"));
+	secret_mask(cut, &x);
+	CHECK(!strcmp(cut, "refused *******"));
+	secret_clear(&x);
+}
+
 static void test_secret(void)
 {
 	struct secret a = SECRET_NONE, b = SECRET_NONE;
@@ -181,6 +199,7 @@ UNIT_MAIN("base", { "span compare", test_span_compare },
 	  { "span lower", test_span_lower },
 	  { "span cut", test_span_cut }, { "span number", test_span_number },
 	  { "buf order", test_buf_order }, { "buf text", test_buf_text },
-	  { "secret", test_secret }, { "log escape", test_log_escape },
+	  { "secret", test_secret },
+	  { "secret mask", test_secret_mask }, { "log escape", test_log_escape },
 	  { "log all bytes", test_log_all_bytes }, { "log cut", test_log_cut },
 	  { "random and clock", test_random_and_clock })
