@@ -2,6 +2,7 @@
 """mailbearerd from outside: start, crash, reload, stop. Run in the build
 folder. Every wait is for a condition and bounded by PATIENCE."""
 
+import functools
 import os
 import shutil
 import signal
@@ -54,6 +55,22 @@ def ask(to, line):
         return got.decode().strip()
 
 
+@functools.cache
+def certificate():
+    """{file: content} of a certificate and its key, the same for all."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+             'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj',
+             '/CN=localhost', '-keyout', 'key.pem', '-out', 'cert.pem'],
+            cwd=folder, check=True, stderr=subprocess.DEVNULL)
+        found = {}
+        for name in ('cert.pem', 'key.pem'):
+            with open(f'{folder}/{name}', encoding='ascii') as f:
+                found[name] = f.read()
+        return found
+
+
 class Daemon:
     """One daemon in a folder of its own."""
 
@@ -70,8 +87,8 @@ class Daemon:
         self.process = None
         self.lines = []
         self.write('secret', 'client secret', 0o600)
-        self.write('key.pem', 'key', 0o600)
-        self.write('cert.pem', 'certificate')
+        for name, content in certificate().items():
+            self.write(name, content, 0o600)
         self.write('providers.yaml',
                    'providers:\n- name: p\n  token_url: https://id.test/t\n'
                    '  authorize_url: https://id.test/a\n'
@@ -178,8 +195,8 @@ class Start(Case):
         accounts = os.path.getsize(here + '/accounts.yaml')
         providers = os.path.getsize(here + '/providers.yaml')
         self.assertEqual(sorted(ask(d.port, 'blobs').split()), sorted([
-            ini, f'file:{here}/cert.pem={here}/cert.pem:11',
-            f'file:{here}/key.pem={here}/key.pem:3']))
+            ini, *(f'file:{here}/{name}={here}/{name}:{len(content)}'
+                   for name, content in certificate().items())]))
         self.assertEqual(sorted(ask(d.port, 'ask keeper blobs').split()),
                          sorted([
             ini, f'accounts={here}/accounts.yaml:{accounts}',
@@ -257,15 +274,16 @@ class Start(Case):
         os.unlink(self.d.libexec + '/courier')
         self.d.launch()
         self.assertEqual(self.d.process.wait(PATIENCE), 1)
-        self.assertTrue(self.d.log('courier: No such file'))
-        self.assertTrue(self.d.log('event=role-died', 'role=courier',
-                                   'status=127'))
+        until(lambda: self.d.log('courier: No such file'), 'reason')
+        until(lambda: self.d.log('event=role-died', 'role=courier',
+                                 'status=127'), 'death')
 
     def test_role_refuses(self):
         self.d.configure(hostname='refuse.test')
         self.d.launch()
         self.assertEqual(self.d.process.wait(PATIENCE), 1)
-        self.assertTrue(self.d.log('event=config-error', 'text=refused'))
+        until(lambda: self.d.log('event=config-error', 'text=refused'),
+              'reason')
 
     def test_state_open_to_others(self):
         os.mkdir(self.d.dir + '/state')
@@ -510,7 +528,7 @@ class Stop(Case):
         d.start()
         self.assertEqual(d.stop(), 0)
         until(lambda: len(d.log('event=role-stopping')) == 5, 'words')
-        order = [l.split('[')[0].split()[-1] for l in
+        order = [l.split('[')[0].split('/')[-1] for l in
                  d.log('event=role-stopping')]
         self.assertEqual(order, ['relay', 'relay', 'courier', 'keeper',
                                  'desk'])
