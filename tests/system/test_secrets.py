@@ -15,7 +15,7 @@ import subprocess
 import clients
 from daemon import program
 from harness import Case, lab_provider, main, message
-from lab import SCRIPTS
+from lab import SCRIPTS, until
 from raw import Imap, Smtp, b64
 
 ALICE = 'alice@example.test'
@@ -136,15 +136,18 @@ class Secrets(Case):
     @classmethod
     def unlucky_refreshes(cls):
         """A provider that says the token in its refusals."""
-        for token in cls.note_tokens('RefreshToken'):
-            for status in (400, 500):
-                cls.note_tokens()
-                cls.lab.expire_access(ALICE)
-                cls.lab.fault(path='/token', status=status, times=1, body={
-                    'error': 'server_error',
-                    'error_description': f'cannot use {token}'})
-                cls.mail(f'refresh-{status}')
-                cls.lab.clear()
+        for status in (400, 500):
+            cls.note_tokens()
+            cls.lab.expire_access(ALICE)
+            (token,) = cls.refresh_tokens_in_use(ALICE)
+            cls.lab.fault(path='/token', status=status, body={
+                'error': 'server_error',
+                'error_description': f'cannot use {token} of '
+                                     f'{CLIENT_SECRET}'})
+            cls.mail(f'refresh-{status}')
+            cls.lab.clear()
+            until(lambda: not cls.daemon.json('queue', 'list')['messages'],
+                  'an empty queue')
 
     @classmethod
     def ask(cls):
@@ -180,25 +183,36 @@ class Secrets(Case):
                     cls.procs[pid, name, len(cls.procs)] = f.read()
 
     @classmethod
-    def note_tokens(cls, *kinds):
+    def note_tokens(cls):
         """Before they die: the tokens there are now."""
-        now = cls.provider_secrets(*kinds)
-        cls.tokens |= now
-        return now
+        cls.tokens |= cls.provider_secrets()
 
     @classmethod
-    def provider_secrets(cls, *kinds):
-        # Any order makes the provider write down what it has.
+    def provider_store(cls):
+        """[(kind, token, content)] of what the provider has now."""
+        # Any order makes it write down what it has.
         cls.lab.control('live', method='GET')
         path = f'{cls.lab.run}/oidc-db.json'
         if not os.path.exists(path):
-            return set()
+            return []
         with open(path, encoding='utf-8') as f:
-            keys = [k.split(':', 1) for k, _ in json.load(f)]
-        return {name for kind, name in keys if kind in (kinds or KINDS)}
+            return [(*key.split(':', 1), entry['v'])
+                    for key, entry in json.load(f)]
+
+    @classmethod
+    def provider_secrets(cls, *kinds):
+        return {token for kind, token, _ in cls.provider_store()
+                if kind in (kinds or KINDS)}
+
+    @classmethod
+    def refresh_tokens_in_use(cls, account):
+        return {token for kind, token, value in cls.provider_store()
+                if kind == 'RefreshToken' and 'consumed' not in value
+                and value['accountId'] == account}
 
     def secrets(self):
-        tokens = self.note_tokens() | self.tokens
+        self.note_tokens()
+        tokens = self.tokens
         self.assertGreater(len(tokens), 8)
         fixed = {PASSWORD, WRONG, CLIENT_SECRET, BODY}
         found = set()
