@@ -468,6 +468,8 @@ static void check_old_kernel(void)
 
 static void test_old_kernel(void)
 {
+	if (!kernel_has("seccomp", prctl(PR_GET_SECCOMP, 0, 0, 0, 0)))
+		return;
 	make_state();
 	CHECK_INT(run_child(check_old_kernel), 0);
 	remove_state();
