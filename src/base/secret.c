@@ -51,7 +51,7 @@ const char *secret_cstr(const struct secret *x)
 	return x->data ? x->data : "";
 }
 
-/* Foreign text is cut somewhere; less of a secret than this is no help. */
+/* Less of a secret is no help to anyone, and may be any word's part. */
 #define MASK_LEAST 6
 
 /* The beginning of x at the end of text, where text was cut. */
@@ -71,7 +71,7 @@ void secret_mask(char *text, const struct secret *x)
 {
 	char *at = text;
 
-	if (!text || x->len == 0)
+	if (!text || x->len < MASK_LEAST)
 		return;
 	while ((at = strstr(at, secret_cstr(x))))
 		memset(at, '*', x->len);

@@ -36,7 +36,8 @@ const char *secret_cstr(const struct secret *x);
 /*
  * Puts '*' over every place in foreign text where x stands: a provider may
  * quote in its refusal what it was sent. Also over the beginning of x at the
- * end of text, where it was cut. NULL and an unset x are fine.
+ * end of text, where it was cut. NULL, an unset x and one of less than 6
+ * octets change nothing.
  */
 void secret_mask(char *text, const struct secret *x);
 

@@ -188,7 +188,7 @@ static void test_descriptors(void)
 	join(&a, &b);
 	b.answer = true;
 	for (int i = 0; i < 50; i++) {
-		char text[16];
+		char text[24];
 		int n = i % (CHANNEL_FDS_MAX + 1);
 
 		snprintf(text, sizeof(text), "file %d", i);
