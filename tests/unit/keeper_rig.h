@@ -6,6 +6,8 @@
 #ifndef TESTS_KEEPER_RIG_H
 #define TESTS_KEEPER_RIG_H
 
+#include <sys/stat.h>
+
 #include "keeper/keeper.h"
 #include "net_rig.h"
 
@@ -212,12 +214,22 @@ static inline void rig_apply(const char *accounts)
 	mem_free(ini);
 }
 
+/* The supervisor makes this folder. */
+static inline void rig_make_vault(void)
+{
+	char *vault = mem_printf("%s/vault", rig_role.dir);
+
+	CHECK_FATAL(mkdir(vault, 0700) == 0);
+	mem_free(vault);
+}
+
 static inline void rig_start(const char *accounts)
 {
 	rig_begin();
 	if (!*rig_role.dir) {
 		strcpy(rig_role.dir, "/tmp/mb-keeper.XXXXXX");
 		CHECK_FATAL(mkdtemp(rig_role.dir) != NULL);
+		rig_make_vault();
 	}
 	rig_connect(&rig_role.peers[0], "relay/0");
 	rig_connect(&rig_role.peers[1], "courier");
