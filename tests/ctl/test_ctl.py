@@ -70,7 +70,8 @@ class Case(unittest.TestCase):
         self.server.script = find
 
     def run_raw(self, *args, stdin=b'', socket=True):
-        argv = [CTL, *(['-s', self.socket] if socket else []), *args]
+        argv = [CTL, *(['-c', self.dir + '/no.ini', '-s', self.socket]
+                       if socket else []), *args]
         done = subprocess.run(argv, input=stdin, capture_output=True,
                               timeout=PATIENCE, check=False)
         return done.returncode, done.stdout, done.stderr

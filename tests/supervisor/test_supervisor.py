@@ -4,6 +4,7 @@ folder. Every wait is for a condition and bounded by PATIENCE."""
 
 import functools
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -57,18 +58,15 @@ def ask(to, line):
 
 @functools.cache
 def certificate():
-    """{file: content} of a certificate and its key, the same for all."""
+    """{file: content} of a certificate and its key."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
              'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj',
              '/CN=localhost', '-keyout', 'key.pem', '-out', 'cert.pem'],
             cwd=folder, check=True, stderr=subprocess.DEVNULL)
-        found = {}
-        for name in ('cert.pem', 'key.pem'):
-            with open(f'{folder}/{name}', encoding='ascii') as f:
-                found[name] = f.read()
-        return found
+        return {name: pathlib.Path(folder, name).read_text('ascii')
+                for name in ('cert.pem', 'key.pem')}
 
 
 class Daemon:
@@ -394,8 +392,8 @@ class Crash(Case):
         self.assertNotIn(new, ('none', old))
         self.assertEqual(until(lambda: ask(d.admin, 'ask keeper pid'),
                                'keeper'), new)
-        self.assertTrue(d.log('event=role-died', 'role=keeper',
-                              f'signal={signal.SIGABRT.value}'))
+        until(lambda: d.log('event=role-died', 'role=keeper',
+                            f'signal={signal.SIGABRT.value}'), 'death')
         until(lambda: ask(d.port, 'ask keeper peers') ==
               'relay/0 relay/1 courier desk', 'all peers')
 
