@@ -214,7 +214,6 @@ static inline void rig_apply(const char *accounts)
 	mem_free(ini);
 }
 
-<<<<<<< Updated upstream
 /* The supervisor makes this folder. */
 static inline void rig_make_vault(void)
 {
@@ -222,15 +221,6 @@ static inline void rig_make_vault(void)
 
 	CHECK_FATAL(mkdir(vault, 0700) == 0);
 	mem_free(vault);
-=======
-/* As the supervisor does before it starts a keeper. */
-static inline void rig_make_vault(void)
-{
-	char *path = mem_printf("%s/vault", rig_role.dir);
-
-	CHECK_FATAL(mkdir(path, 0700) == 0);
-	mem_free(path);
->>>>>>> Stashed changes
 }
 
 static inline void rig_start(const char *accounts)
