@@ -264,6 +264,12 @@ def rule_unfinished(tree):
         for number, line in tree.lines(path):
             if re.search(r'\b(TODO|FIXME|XXX|HACK)\b', line):
                 yield path, number, 'is unfinished'
+    for path in tree.paths:
+        if is_made(path) or not is_text(path):
+            continue
+        for number, line in tree.lines(path):
+            if re.match('(<{7}|>{7}) ', line):
+                yield path, number, 'is left of a merge'
 
 
 def rule_width(tree):

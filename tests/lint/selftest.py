@@ -55,7 +55,8 @@ BREAKS = {
                    ('docs/OPERATIONS.md', '| `up` | notice | it is up |\n'),
                    ('docs/OPERATIONS.md', FINE['docs/OPERATIONS.md'] +
                     '| `down` | info | it is down |\n')],
-    'unfinished': [('src/base/bad.c', '/* TO' + 'DO */\n')],
+    'unfinished': [('README.md', '<<<<' + '<<< HEAD\n'),
+                   ('src/base/bad.c', '/* TO' + 'DO */\n')],
     'width': [('src/base/bad.c', '\t' * 10 + 'x\n')],
     'white_space': [('docs/ROOM.md', 'a \n'), ('contrib/run', 'a\n\n'),
                     ('README.md', 'no newline')],
