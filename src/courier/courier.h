@@ -133,6 +133,10 @@ void settle_bounce_some(struct delivery *d, const struct refusal *list,
 void delivery_expire(struct delivery *d);
 void settle_set_cause(struct queue_message *m, const char *cause,
 		      const char *reply);
+/* An attempt failed; own: for the message's sake, which then has a back-off
+ * of its own. */
+void settle_count_attempt(const struct config *g, struct queue_message *m,
+			  bool own);
 int64_t settle_own_delay_s(const struct config *g, unsigned attempts);
 struct leaving;
 LIST_HEAD(leavings, leaving);

@@ -127,13 +127,12 @@ int64_t settle_own_delay_s(const struct config *g, unsigned attempts)
 	return delay < longest ? delay : longest;
 }
 
-static void count_attempt(const struct config *g, struct queue_message *m,
-			  const char *cause, const char *reply, bool own)
+void settle_count_attempt(const struct config *g, struct queue_message *m,
+			  bool own)
 {
 	m->attempts++;
 	if (own)
 		m->next_s = clock_wall_s() + settle_own_delay_s(g, m->attempts);
-	settle_set_cause(m, cause, reply);
 }
 
 void settle_put_off(struct delivery *d, const char *cause, const char *reply,
@@ -141,7 +140,8 @@ void settle_put_off(struct delivery *d, const char *cause, const char *reply,
 {
 	struct outlet *o = d->outlet;
 
-	count_attempt(d->courier->config, d->message, cause, reply, own);
+	settle_count_attempt(d->courier->config, d->message, own);
+	settle_set_cause(d->message, cause, reply);
 	o->leaving++;
 	queue_update(d->courier->store, d->message, on_put_off, o);
 	delivery_free(d);
@@ -298,7 +298,8 @@ void settle_bounce_some(struct delivery *d, const struct refusal *list,
 	rest->n_recipients = d->rest->n_recipients;
 	d->rest->recipients = recipients;
 	d->rest->n_recipients = count;
-	count_attempt(d->courier->config, rest, cause, reply, true);
+	settle_count_attempt(d->courier->config, rest, true);
+	settle_set_cause(rest, cause, reply);
 	d->message = all;
 	if (n)
 		bounce(d, list, n, rest);

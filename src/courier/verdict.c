@@ -30,6 +30,10 @@ static void wait_out(struct delivery *d, const struct verdict_result *v,
 				    text);
 		delivery_answer(d);
 	} else {
+		/* else the queue would try it again at once */
+		if (own)
+			settle_count_attempt(d->courier->config, d->message,
+					     true);
 		delivery_to_queue(d, v->cause, reply);
 	}
 	mem_free(reply);

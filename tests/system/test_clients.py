@@ -395,6 +395,9 @@ class Clients(Case):
         self.assertNotIn('Queued', reply)
         self.assertEqual(self.state(login.name), 'connected')
         self.assert_arrived(READER, 'beside', data)
+        (waiting,) = self.queued(login.name)
+        self.assertEqual(waiting['attempts'], 1)
+        self.assertIn('next', waiting)
         self.daemon.ctl('queue', 'delete', '--all', code=0)
 
     def test_both_mechanisms_were_used(self):
