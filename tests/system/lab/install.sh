@@ -46,7 +46,7 @@ if [ -n "$want" ]; then
 	apt-get -o DPkg::Lock::Timeout=600 -qq update
 	# shellcheck disable=SC2086  # a list of words
 	apt-get -o DPkg::Lock::Timeout=600 -qq install -y \
-		--no-install-recommends $want
+		--no-install-recommends $want >/dev/null
 fi
 
 if ! modules_current; then
