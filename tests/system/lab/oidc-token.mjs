@@ -59,8 +59,15 @@ async function post(url, fields) {
 
 // ---- what a browser does: cookies, redirects inside the issuer
 const jar = new Map();
+// Debian 12's Node.js 18 has no getSetCookie and joins the headers by commas;
+// a comma inside a date is followed by no "name=".
+function cookieLines(headers) {
+  if (headers.getSetCookie) return headers.getSetCookie();
+  const all = headers.get('set-cookie');
+  return all ? all.split(/,\s*(?=[^;,=\s]+=)/) : [];
+}
 function keepCookies(answer) {
-  for (const line of answer.headers.getSetCookie()) {
+  for (const line of cookieLines(answer.headers)) {
     const [name, ...value] = line.split(';')[0].split('=');
     if (value.join('=')) jar.set(name, value.join('='));
     else jar.delete(name);
