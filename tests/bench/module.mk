@@ -42,7 +42,7 @@ tests_bench_tlspipe_LDADD = $(OPENSSL_LIBS)
 
 CLEANFILES += $(BENCH_TOOLS)
 EXTRA_DIST += \
-	tests/bench/README.md \
+	tests/bench/FIGURES.md tests/bench/README.md \
 	tests/bench/measure.py \
 	tests/bench/run \
 	tests/bench/subjects.py
