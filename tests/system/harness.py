@@ -1,5 +1,6 @@
 """What every suite shares: a lab, a daemon, messages, and the summary line."""
 import os
+import signal
 import sys
 import unittest
 
@@ -159,9 +160,29 @@ class Runner(unittest.TextTestRunner):
     resultclass = Lines
 
 
+def interrupted(_signo, _frame):
+    raise KeyboardInterrupt
+
+
+def clean_up():
+    """What unittest leaves undone when it is interrupted: labs, daemons."""
+    classes = [Case]
+    for cls in classes:
+        classes += cls.__subclasses__()
+        cls.doClassCleanups()
+
+
 def main():
     """Runs the suite: as unittest.main, and one summary line at the end."""
-    result = unittest.main(exit=False, testRunner=Runner).result
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        result = unittest.main(exit=False, testRunner=Runner).result
+    except KeyboardInterrupt:
+        # A second one would leave the rest running.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        clean_up()
+        sys.exit('interrupted')
     skipped = len(result.skipped)
     passed = result.testsRun - len(result.bad) - skipped
     failed = len(result.bad) + result.classes
