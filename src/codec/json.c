@@ -269,6 +269,12 @@ void json_put_str(struct json *object, const char *key, const char *text)
 	put(object, key, new_text(span_str(text)));
 }
 
+void json_put_if(struct json *object, const char *key, const char *text)
+{
+	if (text && *text)
+		json_put_str(object, key, text);
+}
+
 void json_put_int(struct json *object, const char *key, int64_t value)
 {
 	put(object, key, json_integer(value));

@@ -79,6 +79,8 @@ struct json *json_clone(const struct json *j) MB_MUSTCHECK;
 /* Replaces a member of that name. Text that is not UTF-8 is made so. */
 void json_put_text(struct json *object, const char *key, struct span text);
 void json_put_str(struct json *object, const char *key, const char *text);
+/* A member only where there is something to say: not for NULL and "". */
+void json_put_if(struct json *object, const char *key, const char *text);
 void json_put_int(struct json *object, const char *key, int64_t value);
 void json_put_bool(struct json *object, const char *key, bool value);
 void json_put_null(struct json *object, const char *key);

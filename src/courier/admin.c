@@ -40,12 +40,6 @@ static char *why(struct courier *c, const struct queue_message *m)
 	return mem_strdup("it is behind other mail of the account");
 }
 
-static void put_if(struct json *j, const char *key, const char *value)
-{
-	if (value && *value)
-		json_put_str(j, key, value);
-}
-
 static struct json *message_json(struct courier *c,
 				 const struct queue_message *m)
 {
@@ -55,9 +49,9 @@ static struct json *message_json(struct courier *c,
 	json_put_str(j, "id", m->id);
 	json_put_int(j, "seq", m->seq);
 	json_put_str(j, "account", m->account);
-	put_if(j, "login", m->login);
-	put_if(j, "session", m->session);
-	put_if(j, "address", m->address);
+	json_put_if(j, "login", m->login);
+	json_put_if(j, "session", m->session);
+	json_put_if(j, "address", m->address);
 	json_put_str(j, "reverse_path", m->reverse_path);
 	for (size_t i = 0; i < m->n_recipients; i++)
 		json_add_str(recipients, m->recipients[i]);
@@ -68,8 +62,8 @@ static struct json *message_json(struct courier *c,
 	if (m->next_s)
 		json_put_int(j, "next", m->next_s);
 	json_put_int(j, "attempts", m->attempts);
-	put_if(j, "last_reply", m->last_reply);
-	put_if(j, "cause", m->cause);
+	json_put_if(j, "last_reply", m->last_reply);
+	json_put_if(j, "cause", m->cause);
 	json_put_str(j, "why", reason);
 	mem_free(reason);
 	return j;

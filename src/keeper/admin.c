@@ -9,12 +9,6 @@
 
 /* ---- accounts ---- */
 
-static void put_if(struct json *j, const char *key, const char *value)
-{
-	if (value && *value)
-		json_put_str(j, key, value);
-}
-
 static struct json *state_json(const struct account *a, enum service s)
 {
 	const struct service_state *st = &a->services[s];
@@ -24,9 +18,9 @@ static struct json *state_json(const struct account *a, enum service s)
 		     account_state_name(a->config->disabled ? ACCOUNT_DISABLED :
 							      st->state));
 	json_put_int(j, "since", st->since_s);
-	put_if(j, "cause", st->cause);
-	put_if(j, "text", st->text);
-	put_if(j, "step", st->step);
+	json_put_if(j, "cause", st->cause);
+	json_put_if(j, "text", st->text);
+	json_put_if(j, "step", st->step);
 	return j;
 }
 

@@ -40,12 +40,6 @@ struct signin {
 
 /* ---- showing ---- */
 
-static void put_if(struct json *j, const char *key, const char *value)
-{
-	if (value && *value)
-		json_put_str(j, key, value);
-}
-
 static struct json *signin_json(struct signin *s)
 {
 	static const char *const methods[] = { "browser", "paste", "device" };
@@ -57,17 +51,17 @@ static struct json *signin_json(struct signin *s)
 	json_put_str(j, "method", methods[s->method]);
 	json_put_str(j, "status", statuses[s->status]);
 	if (s->status == SIGNIN_PENDING && s->method == SIGNIN_DEVICE) {
-		put_if(j, "user_code", s->device.user_code);
-		put_if(j, "verification_uri", s->device.verification_uri);
-		put_if(j, "verification_uri_complete",
-		       s->device.verification_uri_complete);
-		put_if(j, "message", s->device.message);
+		json_put_if(j, "user_code", s->device.user_code);
+		json_put_if(j, "verification_uri", s->device.verification_uri);
+		json_put_if(j, "verification_uri_complete",
+			    s->device.verification_uri_complete);
+		json_put_if(j, "message", s->device.message);
 		json_put_int(j, "expires_in", s->device.expires_in_s);
 	} else if (s->status == SIGNIN_PENDING) {
 		json_put_text(j, "url", buf_span(&s->url));
 	}
-	put_if(j, "text", s->text);
-	put_if(j, "step", s->step);
+	json_put_if(j, "text", s->text);
+	json_put_if(j, "step", s->step);
 	return j;
 }
 

@@ -126,6 +126,19 @@ static void test_build(void)
 	json_free(&j);
 }
 
+static void test_put_if(void)
+{
+	struct json *j = json_new_object();
+
+	json_put_if(j, "a", NULL);
+	json_put_if(j, "b", "");
+	CHECK_INT(json_count(j), 0);
+	json_put_if(j, "c", "there");
+	CHECK_INT(json_count(j), 1);
+	CHECK_SPAN(json_get_text(j, "c"), SPAN("there"));
+	json_free(&j);
+}
+
 /* ---- base64: the vectors of RFC 4648 §10 and what must be refused ---- */
 
 static const struct {
@@ -207,6 +220,7 @@ UNIT_MAIN("json and base64", { "read", test_read },
 	  { "refused", test_refused },
 	  { "limits reached", test_limits_reached },
 	  { "not UTF-8", test_not_utf8 }, { "build", test_build },
+	  { "put if", test_put_if },
 	  { "base64 vectors", test_base64_vectors },
 	  { "base64 every byte", test_base64_every_byte },
 	  { "base64 refused", test_base64_refused })
