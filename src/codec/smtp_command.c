@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "codec/xtext.h"
+
 #define MECHANISM_MAX 20 /* RFC 4422 §3.1 */
 #define ENVID_MAX 100    /* RFC 3461 §4.4 */
 #define ORCPT_MAX 500    /* RFC 3461 §4.2 */
@@ -79,26 +81,6 @@ static struct span take_word(struct span *rest)
 
 /* ---- parameters of MAIL and RCPT ---- */
 
-/* RFC 3461 §4: printable without "+" and "=", or "+" and two hex digits. */
-static bool is_xtext(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.data[i];
-
-		if (c == '+') {
-			if (s.len - i < 3 || !s.data[i + 1] ||
-			    !s.data[i + 2] ||
-			    !strchr("0123456789ABCDEF", s.data[i + 1]) ||
-			    !strchr("0123456789ABCDEF", s.data[i + 2]))
-				return false;
-			i += 2;
-		} else if (c <= ' ' || c > '~' || c == '=') {
-			return false;
-		}
-	}
-	return s.len > 0;
-}
-
 /* Each setter is false for a malformed value. */
 
 static bool set_size(struct smtp_command *c, struct span v)
@@ -148,7 +130,7 @@ static bool set_ret(struct smtp_command *c, struct span v)
 static bool set_envid(struct smtp_command *c, struct span v)
 {
 	c->mail.envid = v;
-	return v.len <= ENVID_MAX && is_xtext(v);
+	return v.len <= ENVID_MAX && xtext_valid(v);
 }
 
 static const struct {
@@ -185,12 +167,8 @@ static bool set_notify(struct smtp_command *c, struct span v)
 
 static bool set_orcpt(struct smtp_command *c, struct span v)
 {
-	struct span rest = v, type = span_cut(&rest, ';');
-
 	c->rcpt.orcpt = v;
-	if (v.len > ORCPT_MAX || type.len == 0 || type.len == v.len)
-		return false;
-	return is_xtext(type) && is_xtext(rest);
+	return v.len <= ORCPT_MAX && orcpt_valid(v, true);
 }
 
 static const struct parameter {
@@ -284,6 +262,7 @@ static enum smtp_syntax parse_rcpt(const struct smtp_command_options *o,
 				   struct smtp_command *c)
 {
 	struct span rest = c->argument;
+	enum smtp_syntax v;
 
 	if (!take_keyword(&rest, SPAN("TO")))
 		return SMTP_BAD_ARGUMENT;
@@ -291,7 +270,11 @@ static enum smtp_syntax parse_rcpt(const struct smtp_command_options *o,
 		return SMTP_BAD_FORWARD_PATH;
 	if (c->path.non_ascii && !o->utf8)
 		return SMTP_NEEDS_SMTPUTF8;
-	return parse_parameters(rest, o->extensions, c);
+	v = parse_parameters(rest, o->extensions, c);
+	if (v == SMTP_OK && c->rcpt.orcpt.len &&
+	    !orcpt_valid(c->rcpt.orcpt, o->utf8))
+		return SMTP_NEEDS_SMTPUTF8; /* RFC 6533 §3 */
+	return v;
 }
 
 /* ---- the others ---- */

@@ -96,7 +96,7 @@ struct smtp_mail_parameters {
 
 struct smtp_rcpt_parameters {
 	unsigned notify;   /* bits of enum smtp_notify; 0: unstated */
-	struct span orcpt; /* "rfc822;xtext", as written; empty: none */
+	struct span orcpt; /* "rfc822;xtext" (codec/xtext.h); empty: none */
 };
 
 struct smtp_command {

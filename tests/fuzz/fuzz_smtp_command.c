@@ -1,9 +1,12 @@
 /*
  * Commands: every line gets a verdict with a reply; an accepted address lies
  * inside the line and its limits; what we write to a provider reads back as
- * what the client meant and is one line.
+ * what the client meant and is one line; what stands in an ENVID or ORCPT has
+ * no control characters when decoded.
  */
 #include "codec/smtp_command.h"
+#include "codec/utf8.h"
+#include "codec/xtext.h"
 #include "fuzz.h"
 
 static bool is_inside(struct span part, struct span whole)
@@ -73,6 +76,26 @@ static void check_round_trip(const struct smtp_command *c,
 	buf_clear(&out);
 }
 
+static void check_decoded(const struct smtp_command *c)
+{
+	struct buf text = BUF_INIT;
+	struct span type = SPAN_NONE;
+
+	if (c->mail.envid.len)
+		xtext_decode(&text, c->mail.envid);
+	if (c->rcpt.orcpt.len)
+		orcpt_decode(c->rcpt.orcpt, &type, &text);
+	FUZZ_CHECK(buf_len(&text) <= c->mail.envid.len + c->rcpt.orcpt.len);
+	for (size_t i = 0; i < buf_len(&text); i++) {
+		unsigned char o = (unsigned char)buf_span(&text).data[i];
+
+		FUZZ_CHECK(o >= ' ' && o != 0x7f);
+	}
+	if (span_equal_nocase(type, SPAN("utf-8")))
+		FUZZ_CHECK(utf8_valid(buf_span(&text)));
+	buf_clear(&text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span line = span_of(data, size);
@@ -97,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (c.verb == SMTP_MAIL || c.verb == SMTP_RCPT) {
 		check_path(&c.path, line, &o.path);
 		check_round_trip(&c, &o);
+		check_decoded(&c);
 	}
 	return 0;
 }

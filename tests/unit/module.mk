@@ -179,3 +179,9 @@ TESTS += tests/unit/test_harden
 tests_unit_test_harden_SOURCES = tests/unit/test_harden.c
 tests_unit_test_harden_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_harden_LDADD = librelay.a libsession.a $(KEEPER_LIBS) $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_xtext
+TESTS += tests/unit/test_codec_xtext
+tests_unit_test_codec_xtext_SOURCES = tests/unit/test_codec_xtext.c
+tests_unit_test_codec_xtext_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_xtext_LDADD = libcodec.a $(UNIT_BASE_LIBS)

@@ -319,6 +319,14 @@ static void test_rcpt_parameters(void)
 	check("RCPT TO:<a@b.c> ORCPT=x@b.c", SMTP_BAD_PARAMETER);
 	check("RCPT TO:<a@b.c> ORCPT=rfc822;", SMTP_BAD_PARAMETER);
 	check("RCPT TO:<a@b.c> ORCPT=;x", SMTP_BAD_PARAMETER);
+	check("RCPT TO:<a@b.c> ORCPT=(;x", SMTP_BAD_PARAMETER);
+	check("RCPT TO:<a@b.c> ORCPT=rfc822;x+0A", SMTP_BAD_PARAMETER);
+	check("RCPT TO:<a@b.c> ORCPT=utf-8;\\x{FC}@b.c", SMTP_OK);
+	check("RCPT TO:<a@b.c> ORCPT=utf-8;\xc3\xbc@b.c",
+	      SMTP_NEEDS_SMTPUTF8);
+	CHECK_INT(smtp_command_parse(
+			  SPAN("RCPT TO:<a@b.c> ORCPT=utf-8;\xc3\xbc@b.c"),
+			  &utf8, &c), SMTP_OK);
 	check("RCPT TO:<a@b.c> SIZE=1", SMTP_UNKNOWN_PARAMETER);
 }
 
