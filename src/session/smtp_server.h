@@ -1,7 +1,7 @@
 /*
  * An SMTP submission server session (RFC 5321, 6409, 4954, 2920, 1870, 6152,
- * 6531, 2034) over one conn. The engine speaks and checks the protocol; what
- * to allow is asked of its owner through smtp_server_ops. Session and
+ * 6531, 2034, 3461) over one conn. The engine speaks and checks the protocol;
+ * what to allow is asked of its owner through smtp_server_ops. Session and
  * transaction are separate; both are private.
  *
  * The message goes as canonical CRLF text, dots unstuffed, to the owner's
@@ -10,6 +10,7 @@
 #ifndef SESSION_SMTP_SERVER_H
 #define SESSION_SMTP_SERVER_H
 
+#include "codec/smtp_command.h"
 #include "net/conn.h"
 
 struct smtp_server;
@@ -35,13 +36,21 @@ struct smtp_server_config {
 	struct tls_server *starttls;
 };
 
+struct smtp_envelope_recipient {
+	struct span path;
+	unsigned notify;   /* bits of enum smtp_notify; 0: unstated */
+	struct span orcpt; /* valid (codec/xtext.h); empty: none */
+};
+
 /* The transaction's envelope, borrowed during the call. */
 struct smtp_envelope {
 	struct span reverse_path;
-	const struct span *recipients;
+	const struct smtp_envelope_recipient *recipients;
 	size_t n_recipients;
 	bool body_8bit;
 	bool smtputf8;
+	enum smtp_ret ret;
+	struct span envid; /* xtext; empty: none */
 	uint64_t declared_size; /* 0: none */
 };
 

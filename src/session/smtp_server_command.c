@@ -2,40 +2,53 @@
 #include "session/smtp_server_internal.h"
 
 /* Extensions whose parameters MAIL and RCPT may carry. */
-#define PARAMETERS_OF \
-	(SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_AUTH)
+#define PARAMETERS_OF                                                     \
+	(SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |          \
+	 SMTP_EXT_AUTH | SMTP_EXT_DSN)
 
 /* ---- the transaction ---- */
+
+static void free_span(struct span s)
+{
+	mem_free((char *)s.data);
+}
+
+static struct span copy_span(struct span s)
+{
+	return span_of(span_dup(s), s.len);
+}
 
 void smtp_server_reset(struct smtp_server *s, bool abort)
 {
 	struct smtp_server_transaction *t = &s->t;
 	bool was = t->active;
 
-	for (size_t i = 0; i < t->n_recipients; i++)
-		mem_free(t->recipients[i]);
+	for (size_t i = 0; i < t->n_recipients; i++) {
+		free_span(t->recipients[i].path);
+		free_span(t->recipients[i].orcpt);
+	}
 	mem_free(t->recipients);
 	mem_free(t->reverse_path);
+	mem_free(t->envid);
 	*t = (struct smtp_server_transaction){ .active = false };
 	buf_clear(&s->content);
 	if (was && abort && !s->freed)
 		s->ops->abort(s->owner);
 }
 
-/* The borrowed view the owner sees; spans is room for the recipients. */
-static struct smtp_envelope envelope(const struct smtp_server *s,
-				     struct span *spans)
+/* The borrowed view the owner sees. */
+static struct smtp_envelope envelope(const struct smtp_server *s)
 {
 	const struct smtp_server_transaction *t = &s->t;
 
-	for (size_t i = 0; i < t->n_recipients; i++)
-		spans[i] = span_str(t->recipients[i]);
 	return (struct smtp_envelope){
 		.reverse_path = span_str(t->reverse_path),
-		.recipients = spans,
+		.recipients = t->recipients,
 		.n_recipients = t->n_recipients,
 		.body_8bit = t->body_8bit,
 		.smtputf8 = t->utf8,
+		.ret = t->ret,
+		.envid = span_str(t->envid),
 		.declared_size = t->declared,
 	};
 }
@@ -67,7 +80,7 @@ static void do_ehlo(struct smtp_server *s, const struct smtp_command *c)
 
 	(void)c;
 	hello(s);
-	buf_printf(&text, "%s\nPIPELINING\nSIZE %zu\n8BITMIME\nSMTPUTF8\n",
+	buf_printf(&text, "%s\nPIPELINING\nSIZE %zu\n8BITMIME\nSMTPUTF8\nDSN\n",
 		   s->hostname, s->limits.max_message);
 	if (s->starttls && !conn_is_tls(s->conn))
 		buf_add_str(&text, "STARTTLS\n");
@@ -114,7 +127,9 @@ static void do_mail(struct smtp_server *s, const struct smtp_command *c)
 	t->declared = c->mail.size;
 	t->utf8 = c->mail.smtputf8;
 	t->body_8bit = c->mail.body == SMTP_BODY_8BITMIME;
-	e = envelope(s, NULL);
+	t->ret = c->mail.ret;
+	t->envid = span_dup(c->mail.envid);
+	e = envelope(s);
 	s->ops->mail(s->owner, &e, &a);
 	if (a.code) {
 		smtp_server_reset(s, false);
@@ -126,14 +141,17 @@ static void do_mail(struct smtp_server *s, const struct smtp_command *c)
 	smtp_server_reply(s, 250, "2.1.0", "Sender accepted");
 }
 
-static void add_recipient(struct smtp_server_transaction *t, struct span r)
+static void add_recipient(struct smtp_server_transaction *t, struct span path,
+			  const struct smtp_rcpt_parameters *p)
 {
 	/* grows by doubling: n is the capacity whenever it is a power of 2 */
 	if ((t->n_recipients & (t->n_recipients - 1)) == 0)
 		t->recipients = mem_realloc(
 			t->recipients, sizeof(*t->recipients) *
 				(t->n_recipients ? 2 * t->n_recipients : 1));
-	t->recipients[t->n_recipients++] = span_dup(r);
+	t->recipients[t->n_recipients++] = (struct smtp_envelope_recipient){
+		copy_span(path), p->notify, copy_span(p->orcpt)
+	};
 }
 
 static void do_rcpt(struct smtp_server *s, const struct smtp_command *c)
@@ -150,20 +168,18 @@ static void do_rcpt(struct smtp_server *s, const struct smtp_command *c)
 		refuse(s, &a);
 		return;
 	}
-	add_recipient(&s->t, c->path.address);
+	add_recipient(&s->t, c->path.address, &c->rcpt);
 	s->errors = 0;
 	smtp_server_reply(s, 250, "2.1.5", "Recipient accepted");
 }
 
 static void do_data(struct smtp_server *s, const struct smtp_command *c)
 {
-	struct span *spans = mem_array(s->t.n_recipients, sizeof(*spans));
-	struct smtp_envelope e = envelope(s, spans);
+	struct smtp_envelope e = envelope(s);
 	struct smtp_answer a = { 0, NULL, NULL };
 
 	(void)c;
 	s->ops->data(s->owner, &e, &a);
-	mem_free(spans);
 	if (a.code) {
 		refuse(s, &a);
 		smtp_server_reset(s, true);
@@ -178,7 +194,6 @@ static void do_data(struct smtp_server *s, const struct smtp_command *c)
 static void end_of_data(struct smtp_server *s, enum smtp_data_verdict v)
 {
 	struct smtp_envelope e;
-	struct span *spans;
 
 	smtp_server_set_phase(s, PHASE_COMMAND);
 	if (v == SMTP_DATA_TOO_BIG || v == SMTP_DATA_REFUSED || s->t.unstored) {
@@ -196,10 +211,8 @@ static void end_of_data(struct smtp_server *s, enum smtp_data_verdict v)
 	}
 	buf_clear(&s->content);
 	smtp_server_set_phase(s, PHASE_WAIT_COMMIT);
-	spans = mem_array(s->t.n_recipients, sizeof(*spans));
-	e = envelope(s, spans);
+	e = envelope(s);
 	s->ops->commit(s->owner, &e, s->t.decoder.size);
-	mem_free(spans);
 }
 
 void smtp_server_data(struct smtp_server *s, struct span *in)

@@ -35,7 +35,9 @@ struct smtp_server_transaction {
 	bool body_8bit;
 	uint64_t declared;
 	char *reverse_path;
-	char **recipients;
+	enum smtp_ret ret;
+	char *envid;
+	struct smtp_envelope_recipient *recipients; /* own their spans */
 	size_t n_recipients;
 	struct smtp_data_decoder decoder;
 	bool unstored; /* content could not be stored: swallow the rest */

@@ -179,7 +179,8 @@ class Clients(Case):
         with Smtp(login.smtp_port, login.ca) as client:
             offer = client.command('EHLO client.test')
             for word in ('AUTH PLAIN LOGIN', 'PIPELINING', 'SIZE ',
-                         '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES'):
+                         '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES',
+                         'DSN'):
                 self.assertRegex(offer, f'250[- ]{word}')
             self.assertNotIn('STARTTLS', offer)
 

@@ -36,6 +36,9 @@ static void mail(void *p, const struct smtp_envelope *e, struct smtp_answer *a)
 	buf_printf(&o->seen, "mail %.*s %d %d %llu\n",
 		   SPAN_FMT(e->reverse_path), e->body_8bit, e->smtputf8,
 		   (unsigned long long)e->declared_size);
+	if (e->ret || e->envid.len)
+		buf_printf(&o->seen, "ret %d envid %.*s\n", (int)e->ret,
+			   SPAN_FMT(e->envid));
 	*a = o->mail;
 }
 
@@ -72,6 +75,12 @@ static void commit(void *p, const struct smtp_envelope *e, uint64_t size)
 
 	buf_printf(&o->seen, "commit %zu %llu\n", e->n_recipients,
 		   (unsigned long long)size);
+	for (size_t i = 0; i < e->n_recipients; i++)
+		if (e->recipients[i].notify || e->recipients[i].orcpt.len)
+			buf_printf(&o->seen, "dsn %.*s %x %.*s\n",
+				   SPAN_FMT(e->recipients[i].path),
+				   e->recipients[i].notify,
+				   SPAN_FMT(e->recipients[i].orcpt));
 	if (!o->hold)
 		smtp_server_answer(o->s, &o->commit);
 }
@@ -145,7 +154,7 @@ static void seen(struct stage *t, const char *want)
 
 #define HELLO \
 	"250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n" \
-	"250-SMTPUTF8\r\n250-AUTH PLAIN LOGIN\r\n250 ENHANCEDSTATUSCODES\r\n"
+	"250-SMTPUTF8\r\n250-DSN\r\n250-AUTH PLAIN LOGIN\r\n250 ENHANCEDSTATUSCODES\r\n"
 /* \0anna\0pw */
 #define PLAIN "AGFubmEAcHc="
 
@@ -192,6 +201,74 @@ static void test_message_script(void)
 	quit(&t);
 }
 RIG_BOTH(test_message)
+
+/* RFC 3461: what is said of notices comes with the message, and only its. */
+static void test_dsn_script(void)
+{
+	struct stage t;
+
+	start(&t);
+	rig_dialogue(&t.r, "MAIL FROM:<a@x.test> RET=hdrs ENVID=QQ+2B1\r\n",
+		     "250 2.1.0",
+		     "RCPT TO:<b@x.test> NOTIFY=SUCCESS,DELAY "
+		     "ORCPT=rfc822;B+40x.test\r\n",
+		     "250 2.1.5", "RCPT TO:<bad@x.test> NOTIFY=NEVER\r\n",
+		     "550 5.1.1", "RCPT TO:<c@x.test>\r\n", "250 2.1.5",
+		     "RCPT TO:<d@x.test> NOTIFY=NEVER\r\n", "250 2.1.5",
+		     "DATA\r\n", "354 ", ".\r\n", "250 2.0.0",
+		     "MAIL FROM:<a@x.test>\r\n", "250 2.1.0",
+		     "RCPT TO:<b@x.test>\r\n", "250 2.1.5", "DATA\r\n",
+		     "354 ", ".\r\n", "250 2.0.0");
+	seen(&t, "mail a@x.test 0 0 0\nret 2 envid QQ+2B1\nrcpt b@x.test\n"
+		 "rcpt bad@x.test\nrcpt c@x.test\nrcpt d@x.test\ndata 3\n"
+		 "commit 3 0\ndsn b@x.test a rfc822;B+40x.test\n"
+		 "dsn d@x.test 1 \n"
+		 "mail a@x.test 0 0 0\nrcpt b@x.test\ndata 1\ncommit 1 0\n");
+	quit(&t);
+}
+RIG_BOTH(test_dsn)
+
+/* A wrong parameter costs its command and nothing else. */
+static void test_dsn_syntax_script(void)
+{
+	static const char *const mail[] = {
+		"RET=ALL", "RET=", "RET", "RET=FULL RET=FULL", "ENVID=",
+		"ENVID=a=b", "ENVID=+2b", "ENVID=+0A", "ENVID=a ENVID=b",
+	};
+	static const char *const rcpt[] = {
+		"NOTIFY=", "NOTIFY=NEVER,DELAY", "NOTIFY=SOMETIMES",
+		"NOTIFY=DELAY NOTIFY=DELAY", "ORCPT=b@x.test",
+		"ORCPT=rfc822;", "ORCPT=rfc822;b+0D+0Ax",
+		"ORCPT=rfc822;a ORCPT=rfc822;a",
+	};
+	struct stage t;
+	char line[128];
+
+	prepare(&t);
+	t.config.limits.max_errors = 99;
+	begin(&t);
+	login(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(mail); i++) {
+		snprintf(line, sizeof(line), "MAIL FROM:<a@x.test> %s\r\n",
+			 mail[i]);
+		rig_dialogue(&t.r, line, "501 5.5.4");
+	}
+	rig_dialogue(&t.r, "MAIL FROM:<a@x.test> NOTIFY=DELAY\r\n",
+		     "555 5.5.4", "MAIL FROM:<a@x.test>\r\n", "250 2.1.0");
+	for (size_t i = 0; i < ARRAY_SIZE(rcpt); i++) {
+		snprintf(line, sizeof(line), "RCPT TO:<b@x.test> %s\r\n",
+			 rcpt[i]);
+		rig_dialogue(&t.r, line, "501 5.5.4");
+	}
+	rig_dialogue(&t.r, "RCPT TO:<b@x.test> RET=FULL\r\n", "555 5.5.4",
+		     "RCPT TO:<b@x.test> ORCPT=utf-8;\xc3\xbc@x\r\n",
+		     "553 5.6.7", "RCPT TO:<b@x.test> NOTIFY=NEVER\r\n",
+		     "250 2.1.5", "DATA\r\n", "354 ", ".\r\n", "250 2.0.0");
+	seen(&t, "mail a@x.test 0 0 0\nrcpt b@x.test\ndata 1\ncommit 1 0\n"
+		 "dsn b@x.test 1 \n");
+	quit(&t);
+}
+RIG_BOTH(test_dsn_syntax)
 
 /* RFC 2920: a group at once; what follows DATA waits for the verdict. */
 static void test_pipelining_script(void)
@@ -244,7 +321,7 @@ static void test_auth_shapes_script(void)
 		seen(&t, "mail  0 0 0\n");
 		rig_dialogue(&t.r, "EHLO again\r\n", "250-mx.test");
 		seen(&t, "abort\n");
-		for (int n = 0; n < 6; n++)
+		for (int n = 0; n < 7; n++)
 			rig_expect_line(&t.r, "250");
 		quit(&t);
 	}
@@ -318,7 +395,7 @@ static void test_auth_not_allowed(void)
 	begin(&t);
 	rig_say(&t.r, "EHLO x\r\n");
 	rig_expect(&t.r, "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
-			 "250-8BITMIME\r\n250-SMTPUTF8\r\n"
+			 "250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n"
 			 "250 ENHANCEDSTATUSCODES\r\n");
 	rig_dialogue(&t.r, "AUTH PLAIN " PLAIN "\r\n", "538 5.7.11",
 		     "STARTTLS\r\n", "502 5.5.1");
@@ -604,7 +681,8 @@ static void prepare_starttls(struct stage *t)
 	begin(t);
 	rig_say(&t->r, "EHLO x\r\n");
 	rig_expect(&t->r, "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
-			  "250-8BITMIME\r\n250-SMTPUTF8\r\n250-STARTTLS\r\n"
+			  "250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n"
+			  "250-STARTTLS\r\n"
 			  "250 ENHANCEDSTATUSCODES\r\n");
 	rig_dialogue(&t->r, "AUTH PLAIN " PLAIN "\r\n", "538 5.7.11");
 }
@@ -694,7 +772,8 @@ static void test_free(void)
 	rig_close(&t.r);
 }
 
-UNIT_MAIN("smtp_server", { "message", test_message },
+UNIT_MAIN("smtp_server", { "message", test_message }, { "dsn", test_dsn },
+	  { "dsn syntax", test_dsn_syntax },
 	  { "pipelining", test_pipelining },
 	  { "auth shapes", test_auth_shapes },
 	  { "auth wrong", test_auth_wrong }, { "auth delay", test_auth_delay },
