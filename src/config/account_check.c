@@ -108,17 +108,6 @@ static void check_services(struct yaml_reader *r,
 
 /* ---- names ---- */
 
-static bool is_address(const char *s)
-{
-	const char *at = strrchr(s, '@');
-
-	for (const char *c = s; *c; c++)
-		if ((unsigned char)*c <= ' ' || *c == 0x7f || *c == '<' ||
-		    *c == '>')
-			return false;
-	return at && at > s && at[1];
-}
-
 static bool same_name(const char *a, const char *b)
 {
 	return a && b && span_equal_nocase(span_str(a), span_str(b));
@@ -131,7 +120,7 @@ static void check_address(struct yaml_reader *r, size_t i, const char *where)
 
 	if (!a->address)
 		return;
-	if (!is_address(a->address))
+	if (!is_mailbox(span_str(a->address)))
 		yaml_mistake(r, where, "address", "expected name@domain, got "
 			     "\"%s\"", a->address);
 	for (size_t k = 0; k < i; k++)

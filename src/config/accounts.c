@@ -6,7 +6,7 @@
 #include "config/option.h"
 
 struct raw_login {
-	char *name, *password_hash;
+	char *name, *password_hash, *per_hour, *overtake;
 	char **networks;
 	unsigned networks_count;
 };
@@ -30,6 +30,8 @@ static const cyaml_schema_field_t login_fields[] = {
 	TEXT_FIELD("name", struct raw_login, name),
 	TEXT_FIELD("password_hash", struct raw_login, password_hash),
 	LIST_FIELD("networks", struct raw_login, networks, &yaml_text_entry),
+	TEXT_FIELD("per_hour", struct raw_login, per_hour),
+	TEXT_FIELD("overtake", struct raw_login, overtake),
 	CYAML_FIELD_END
 };
 
@@ -86,6 +88,9 @@ static void read_login(struct yaml_reader *r, const struct raw_login *raw,
 			yaml_mistake(r, where, "networks", "expected a network "
 				     "such as 192.168.1.0/24, got \"%s\"",
 				     raw->networks[i]);
+	out->per_hour = yaml_number(r, raw->per_hour, LOGIN_PER_HOUR_MOST,
+				    LOGIN_PER_HOUR_UNSET, where, "per_hour");
+	out->overtake = yaml_flag(r, raw->overtake, false, where, "overtake");
 	if (!raw->name)
 		yaml_mistake(r, where, "name", "must be set");
 	if (!raw->password_hash)

@@ -1,4 +1,4 @@
-/* What a reload must leave alone. */
+/* What a reload must leave alone, and what the files say of one another. */
 #include <assert.h>
 
 #include "base/mem.h"
@@ -29,6 +29,44 @@ static bool same_value(size_t option, const struct config *a,
 		assert(!"a kind that no option without reload has");
 		return false;
 	}
+}
+
+static const struct account_config *find(const struct accounts *all,
+					 const char *address)
+{
+	for (size_t i = 0; i < all->n_accounts; i++)
+		if (span_equal_nocase(span_str(all->accounts[i].address),
+				      span_str(address)))
+			return &all->accounts[i];
+	return NULL;
+}
+
+void config_check_together(const struct config *c, const struct accounts *a,
+			   const struct config_blobs *b,
+			   struct config_errors *errors)
+{
+	struct config_errors ignored = { BUF_INIT, 0 };
+	const struct config_blob *blob = config_blobs_find(b, "ini");
+	const struct account_config *account;
+	struct ini_file file;
+	unsigned line;
+
+	if (!c->notify_mail_account)
+		return;
+	ini_read(blob, &file, &ignored);
+	line = ini_line(&file, "notify", "mail_account");
+	account = find(a, c->notify_mail_account);
+	if (!account)
+		config_error(errors, blob->path, line, "mail_account: no "
+			     "account %s in accounts.yaml",
+			     c->notify_mail_account);
+	else if (!account->services[SERVICE_SMTP] || account->disabled)
+		config_error(errors, blob->path, line, "mail_account: account "
+			     "%s cannot send: it %s", account->address,
+			     account->disabled ? "is disabled" :
+						 "has no smtp");
+	ini_file_clear(&file);
+	buf_clear(&ignored.text);
 }
 
 void config_compare(const struct config *old, const struct config *fresh,

@@ -38,6 +38,7 @@ void config_free(struct config **cp)
 	mem_free(c->notify_command);
 	mem_free(c->notify_webhook);
 	mem_free(c->notify_mail_account);
+	mem_free(c->notify_operator);
 	mem_free(c->log_target);
 	mem_free(c->store_dir);
 	mem_free(c);

@@ -56,6 +56,8 @@ void config_error(struct config_errors *e, const char *path, unsigned line,
 
 enum plaintext_auth { PLAIN_NEVER, PLAIN_LOOPBACK, PLAIN_NETWORKS };
 enum on_tempfail { TEMPFAIL_QUEUE, TEMPFAIL_PASS };
+enum fallback_sender { SENDER_FALLBACK, SENDER_ORIGINAL };
+#define LOGIN_PER_HOUR_MOST 1000000
 
 struct listen_config {
 	char *name;
@@ -81,17 +83,20 @@ struct config {
 	/* [admin] */
 	char *admin_socket, *admin_web; /* web: "127.0.0.1:8025" or NULL */
 	/* [queue]; durations in seconds, sizes in bytes */
-	int64_t max_age, warn_after, verdict_timeout;
+	int64_t max_age, warn_after, verdict_timeout, history;
 	enum on_tempfail on_tempfail;
+	enum fallback_sender fallback_sender;
 	uint64_t max_message, max_bytes, max_messages, reserve_bytes;
 	/* [retry] */
 	unsigned retry_attempts;
 	int64_t retry_window, retry_first, retry_longest;
 	/* [limits] */
 	unsigned max_sessions, max_recipients;
+	unsigned login_per_hour; /* messages; 0: no limit */
 	int64_t command_timeout, auth_delay, auth_timeout, provider_timeout;
 	/* [notify] */
-	char *notify_command, *notify_webhook, *notify_mail_account;
+	char *notify_command, *notify_webhook, *notify_mail_account,
+		*notify_operator;
 	int64_t notify_remind_every;
 	/* [log] */
 	char *log_target; /* "syslog", "stderr" or a path */
@@ -125,7 +130,8 @@ struct provider_config {
 	char *authorize_parameters;  /* "access_type=offline&prompt=consent" */
 	bool rotates;                /* a refresh token may be used only once */
 	char *ca_file;
-	unsigned max_connections, max_per_minute;
+	unsigned max_connections, max_per_minute; /* 0: no limit */
+	unsigned max_per_day; /* recipients; 0: no limit */
 };
 
 enum account_flow {
@@ -142,7 +148,10 @@ struct login_config {
 	char *password_hash;
 	struct network *networks;
 	size_t n_networks;
+	unsigned per_hour; /* or LOGIN_PER_HOUR_UNSET: as [limits] says */
+	bool overtake;     /* new mail need not wait behind queued mail */
 };
+#define LOGIN_PER_HOUR_UNSET UINT32_MAX
 
 struct account_config {
 	char *address;
@@ -183,6 +192,11 @@ void config_free(struct config **cp);
 char *config_spool_dir(const struct config *c); /* relay: mail coming in */
 char *config_vault_dir(const struct config *c); /* keeper: vault.db */
 char *config_queue_dir(const struct config *c); /* courier: queue.db */
+
+/* What one file says of another: [notify] names an account. */
+void config_check_together(const struct config *c, const struct accounts *a,
+			   const struct config_blobs *b,
+			   struct config_errors *errors);
 
 /*
  * A reload: options that only a restart can change must be in fresh, which

@@ -122,6 +122,15 @@ static void check_times(const struct check *c)
 			"warn_after is later than max_age");
 }
 
+static void check_notify(const struct check *c)
+{
+	const struct config *config = c->file->config;
+
+	if (config->notify_operator && !config->notify_mail_account)
+		MISTAKE(c, ini_line(c->file, "notify", "operator"),
+			"operator needs mail_account: who sends to it");
+}
+
 void ini_check(const struct ini_file *f, struct config_errors *errors)
 {
 	const struct check c = { f, errors };
@@ -133,4 +142,5 @@ void ini_check(const struct ini_file *f, struct config_errors *errors)
 		check_listen(&c, i);
 	check_addresses(&c);
 	check_times(&c);
+	check_notify(&c);
 }

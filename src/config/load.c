@@ -162,15 +162,14 @@ bool config_check(const char *ini_path, struct config_blobs *out,
 		  struct config_errors *errors)
 {
 	unsigned before = errors->count;
-	struct accounts *accounts;
-	struct config *config;
+	struct accounts *accounts = NULL;
+	struct config *config = NULL;
 
 	config_load(ini_path, out, errors);
 	if (config_blobs_find(out, "ini")) {
 		config = config_parse(out, errors);
 		if (config)
 			config_unserved(config, ini_path, errors);
-		config_free(&config);
 	}
 	/* a file that is not there was reported with its line */
 	if (config_blobs_find(out, "accounts") &&
@@ -181,7 +180,10 @@ bool config_check(const char *ini_path, struct config_blobs *out,
 				accounts,
 				config_blobs_find(out, "accounts")->path,
 				errors);
-		accounts_free(&accounts);
 	}
+	if (config && accounts)
+		config_check_together(config, accounts, out, errors);
+	config_free(&config);
+	accounts_free(&accounts);
 	return errors->count == before;
 }

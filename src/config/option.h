@@ -19,6 +19,7 @@ enum option_kind {
 	KIND_NETWORKS,
 	KIND_WEB,       /* one address, or none: NULL */
 	KIND_URL,
+	KIND_MAILBOX,   /* name@domain */
 	KIND_TARGET,    /* of the log */
 	KIND_FORMAT,
 	KIND_LEVEL,
@@ -61,6 +62,8 @@ char *path_resolve(const char *dir, struct span path);
 char *path_folder(const char *path);
 bool is_host_port(struct span s);
 bool is_host_name(struct span s);
+/* name@domain, as far as it can be told without asking the domain. */
+bool is_mailbox(struct span s);
 /* https, or http to this machine. */
 bool is_url(struct span s);
 /* The index of word in "a|b|c", -1 when it is none of them. */

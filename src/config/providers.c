@@ -15,7 +15,7 @@ struct raw_scopes {
 };
 
 struct raw_limits {
-	char *max_connections, *max_per_minute;
+	char *max_connections, *max_per_minute, *max_recipients_per_day;
 };
 
 struct raw_provider {
@@ -54,6 +54,8 @@ static const cyaml_schema_field_t scopes_fields[] = {
 static const cyaml_schema_field_t limits_fields[] = {
 	TEXT_FIELD("max_connections", struct raw_limits, max_connections),
 	TEXT_FIELD("max_per_minute", struct raw_limits, max_per_minute),
+	TEXT_FIELD("max_recipients_per_day", struct raw_limits,
+		   max_recipients_per_day),
 	CYAML_FIELD_END
 };
 
@@ -218,6 +220,9 @@ static void read_limits(struct yaml_reader *r, const struct raw_limits *raw,
 					 "max_connections");
 	p->max_per_minute = yaml_number(r, raw ? raw->max_per_minute : NULL,
 					100000, 0, where, "max_per_minute");
+	p->max_per_day = yaml_number(r, raw ? raw->max_recipients_per_day :
+					      NULL, 10000000, 0, where,
+				     "max_recipients_per_day");
 	if (p->max_connections == 0)
 		yaml_mistake(r, where, "max_connections", "must not be 0");
 	mem_free(where);

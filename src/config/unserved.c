@@ -27,8 +27,6 @@ void config_unserved(const struct config *c, const char *path,
 		config_error(e, path, 0, "[notify] command " NOT_YET);
 	if (c->notify_webhook)
 		config_error(e, path, 0, "[notify] webhook " NOT_YET);
-	if (c->notify_mail_account)
-		config_error(e, path, 0, "[notify] mail_account " NOT_YET);
 }
 
 void accounts_unserved(const struct accounts *a, const char *path,

@@ -120,6 +120,17 @@ bool is_host_port(struct span s)
 	return is_host(host);
 }
 
+bool is_mailbox(struct span s)
+{
+	const char *at = memrchr(s.data, '@', s.len);
+
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.data[i] <= ' ' || s.data[i] == 0x7f ||
+		    s.data[i] == '<' || s.data[i] == '>')
+			return false;
+	return at && at > s.data && at + 1 < s.data + s.len;
+}
+
 static bool url_is_local(struct span rest)
 {
 	static const char *const hosts[] = { "localhost", "127.0.0.1",
@@ -402,6 +413,13 @@ static bool read_url(const struct value *v, struct buf *why)
 	return read_text(v, why);
 }
 
+static bool read_mailbox(const struct value *v, struct buf *why)
+{
+	if (!is_mailbox(v->text))
+		return expected(why, "name@domain", v->text);
+	return read_text(v, why);
+}
+
 static bool read_target(const struct value *v, struct buf *why)
 {
 	if (span_is(v->text, "syslog") || span_is(v->text, "stderr"))
@@ -437,6 +455,7 @@ bool option_set(size_t option, void *owner, struct span text, const char *dir,
 		[KIND_NETWORKS] = read_networks,
 		[KIND_WEB] = read_web,
 		[KIND_URL] = read_url,
+		[KIND_MAILBOX] = read_mailbox,
 		[KIND_TARGET] = read_target,
 		[KIND_FORMAT] = read_format,
 		[KIND_LEVEL] = read_level,

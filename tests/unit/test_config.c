@@ -56,6 +56,9 @@ static void test_defaults(void)
 	CHECK_INT(c->warn_after, 14400);
 	CHECK_INT(c->verdict_timeout, 20);
 	CHECK_INT(c->max_message, 36 << 20);
+	CHECK_INT(c->history, 30 * 86400);
+	CHECK(c->fallback_sender == SENDER_FALLBACK);
+	CHECK(!c->notify_operator && c->login_per_hour == 0);
 	CHECK_INT(c->retry_attempts, 8);
 	CHECK_INT(c->retry_window, 720);
 	CHECK_INT(c->command_timeout, 300);
@@ -88,11 +91,13 @@ static void test_values(void)
 		"tls = none\nplaintext_auth = loopback\n"
 		"[admin]\nsocket = /a.sock\nweb = 127.0.0.1:8025\n"
 		"[queue]\nmax_age = 90m\non_tempfail = pass\nwarn_after = 0\n"
+		"history = 7d\nfallback_sender = original\n"
 		"max_message = 10m\nmax_bytes = 0\n"
 		"[notify]\nwebhook = https://h.example.org/x?a=b;c\n"
+		"mail_account = a@example.org\noperator = pm@example.org\n"
 		"[log]\ntarget = log/m.log\nformat = json\nlevel = debug\n"
 		"[store]\nurl = sqlite:db\n"
-		"[limits]\nmax_recipients = 7", &e);
+		"[limits]\nlogin_per_hour = 90\nmax_recipients = 7", &e);
 
 	CHECK_SPAN(buf_span(&e.text), SPAN_NONE);
 	CHECK_FATAL(c != NULL && c->n_listens == 2);
@@ -115,6 +120,11 @@ static void test_values(void)
 	CHECK_INT(c->max_message, 10 << 20);
 	CHECK(c->max_bytes == 0 && c->on_tempfail == TEMPFAIL_PASS);
 	CHECK_STR(c->notify_webhook, "https://h.example.org/x?a=b;c");
+	CHECK_INT(c->history, 7 * 86400);
+	CHECK(c->fallback_sender == SENDER_ORIGINAL);
+	CHECK_INT(c->login_per_hour, 90);
+	CHECK_STR(c->notify_mail_account, "a@example.org");
+	CHECK_STR(c->notify_operator, "pm@example.org");
 	CHECK_STR(c->log_target, "dir/log/m.log");
 	CHECK(c->log_json && c->log_level == LOG_DEBUG);
 	CHECK_STR(c->store_dir, "dir/db");
@@ -189,7 +199,8 @@ static void test_all_mistakes_at_once(void)
 		 "[queue]\n[mailbearer]\n[listen]\n[listen web]\n[listen a b]\n"
 		 "[log]\nlevel = loud\ntarget = file\n"
 		 "[store]\nurl = mysql:x\n[notify]\nwebhook = http://h/\n"
-		 "command =\n",
+		 "command =\nmail_account = office\noperator = a b@c\n"
+		 "[limits]\nlogin_per_hour = 1000001\n",
 		 "dir/m.ini:2: workers: expected a number, got \"many\"\n"
 		 "dir/m.ini:3: unknown key colour in [mailbearer]\n"
 		 "dir/m.ini:4: workers is here twice, first in line 2\n"
@@ -217,6 +228,11 @@ static void test_all_mistakes_at_once(void)
 		 "dir/m.ini:23: webhook: expected an https:// address, got "
 		 "\"http://h/\"\n"
 		 "dir/m.ini:24: command: expected a value, got \"\"\n"
+		 "dir/m.ini:25: mail_account: expected name@domain, got "
+		 "\"office\"\n"
+		 "dir/m.ini:26: operator: expected name@domain, got \"a b@c\"\n"
+		 "dir/m.ini:28: login_per_hour: must be from 0 to 1000000, got "
+		 "\"1000001\"\n"
 		 "dir/m.ini: there is no [listen NAME] section: nothing to "
 		 "serve\n");
 }
@@ -252,6 +268,53 @@ static void test_listen_mistakes(void)
 		 "line 12\n"
 		 "dir/m.ini:15: address [::1]:25 is here twice, first in line "
 		 "11\n");
+}
+
+static void test_operator_needs_a_sender(void)
+{
+	mistakes(LISTEN "[notify]\noperator = pm@example.org\n",
+		 "dir/m.ini:6: operator needs mail_account: who sends to it\n");
+}
+
+/* [notify] mail_account of accounts.yaml. */
+static void test_mail_account(void)
+{
+	static const struct {
+		const char *account, *wanted;
+	} cases[] = {
+		{ "A@B", "" },
+		{ "c@d", "dir/m.ini:6: mail_account: account c@d cannot send: "
+			 "it is disabled\n" },
+		{ "e@f", "dir/m.ini:6: mail_account: account e@f cannot send: "
+			 "it has no smtp\n" },
+		{ "g@h", "dir/m.ini:6: mail_account: no account g@h in "
+			 "accounts.yaml\n" },
+	};
+	char ab[] = "a@b", cd[] = "c@d", ef[] = "e@f";
+	struct account_config list[3] = {
+		{ .address = ab, .services = { true } },
+		{ .address = cd, .services = { true }, .disabled = true },
+		{ .address = ef, .services = { false, true } },
+	};
+	const struct accounts accounts = { NULL, 0, list, ARRAY_SIZE(list) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *ini = mem_printf(LISTEN "[notify]\nmail_account = %s\n",
+				       cases[i].account);
+		struct config_errors e = { BUF_INIT, 0 };
+		struct config_blobs b = { NULL, 0 };
+		struct config *c;
+
+		config_blobs_add(&b, "ini", "dir/m.ini", span_str(ini));
+		c = config_parse(&b, &e);
+		CHECK_FATAL(c != NULL);
+		config_check_together(c, &accounts, &b, &e);
+		CHECK_SPAN(buf_span(&e.text), span_str(cases[i].wanted));
+		config_free(&c);
+		config_blobs_clear(&b);
+		buf_clear(&e.text);
+		mem_free(ini);
+	}
 }
 
 static void test_compare(void)
@@ -433,6 +496,7 @@ static void test_load(void)
 	put_files(0600);
 	put_file("m.ini", "[mailbearer]\naccounts = a.yaml\n"
 		 "providers = p.yaml\n[notify]\ncommand = /bin/tell\n"
+		 "mail_account = x@y\n"
 		 "[listen smtp]\nprotocol = pop3\n"
 		 "address = 127.0.0.1:1465\ncertificate = smtp.pem\n"
 		 "key = k.pem\n", 0644);
@@ -446,7 +510,8 @@ static void test_load(void)
 		"m.ini: [notify] command is not served by this version\n"
 		"./a.yaml: a@b: this flow is not served by this version, "
 		"expected authorization_code, device_code or "
-		"client_credentials\n"));
+		"client_credentials\n"
+		"m.ini:6: mail_account: no account x@y in accounts.yaml\n"));
 	config_blobs_clear(&b);
 	buf_clear(&e.text);
 	unlink("smtp.pem");
@@ -477,6 +542,8 @@ UNIT_MAIN("config", { "defaults", test_defaults }, { "values", test_values },
 	  { "long lines", test_long_lines }, { "NUL", test_nul },
 	  { "all mistakes at once", test_all_mistakes_at_once },
 	  { "listen mistakes", test_listen_mistakes },
+	  { "operator", test_operator_needs_a_sender },
+	  { "mail account", test_mail_account },
 	  { "compare", test_compare },
 	  { "sample", test_sample }, { "man page", test_man_page },
 	  { "load", test_load })

@@ -21,7 +21,8 @@
 	"  client_auth: basic\n" \
 	"  rotates: no\n" \
 	"  ca_file: ca.pem\n" \
-	"  limits: { max_connections: 3, max_per_minute: 30 }\n" \
+	"  limits: { max_connections: 3, max_per_minute: 30,\n" \
+	"            max_recipients_per_day: 10000 }\n" \
 	"- name: oidc\n" \
 	"  issuer: https://localhost:9000\n" \
 	"  scopes: { common: openid mail }\n" \
@@ -71,7 +72,7 @@ static void check_provider(const struct provider_config *p)
 	CHECK_STR(p->client_auth, "basic");
 	CHECK_STR(p->ca_file, "/etc/m/ca.pem");
 	CHECK(!p->rotates && p->max_connections == 3 &&
-	      p->max_per_minute == 30);
+	      p->max_per_minute == 30 && p->max_per_day == 10000);
 }
 
 static void check_first(const struct accounts *all)
@@ -90,7 +91,10 @@ static void check_first(const struct accounts *all)
 	CHECK_STR(a->logins[0].name, "scanner");
 	CHECK_STR(a->logins[0].password_hash, HASH);
 	CHECK_INT(a->logins[0].n_networks, 2);
+	CHECK(a->logins[0].per_hour == 200 && a->logins[0].overtake);
 	CHECK_STR(a->logins[1].name, "a@example.test");
+	CHECK(a->logins[1].per_hour == LOGIN_PER_HOUR_UNSET &&
+	      !a->logins[1].overtake);
 	url = accounts_url(a, a->provider->token_url);
 	CHECK_STR(url, "https://id.test/t1/token");
 	mem_free(url);
@@ -106,7 +110,8 @@ static void test_values(void)
 		"  sign_in_as: admin@example.test\n  fallback: b@example.test\n"
 		"  logins:\n"
 		"  - { name: scanner, password_hash: \"" HASH "\",\n"
-		"      networks: [192.168.1.0/24, '::1'] }\n"
+		"      networks: [192.168.1.0/24, '::1'], per_hour: 200,\n"
+		"      overtake: true }\n"
 		"  - { name: a@example.test, password_hash: \"" HASH "\" }\n"
 		"- address: b@example.test\n  provider: p\n  tenant: t2\n"
 		"  client_id: x\n  services: [smtp]\n"
@@ -116,7 +121,7 @@ static void test_values(void)
 	CHECK_SPAN(buf_span(&e.text), SPAN_NONE);
 	CHECK_FATAL(a != NULL && a->n_accounts == 3 && a->n_providers == 2);
 	check_provider(&a->providers[0]);
-	CHECK(a->providers[1].rotates);
+	CHECK(a->providers[1].rotates && a->providers[1].max_per_day == 0);
 	CHECK_STR(a->providers[1].sasl, "xoauth2 oauthbearer");
 	CHECK_INT(a->providers[1].endpoints[SERVICE_IMAP].port, 143);
 	check_first(a);
@@ -238,24 +243,28 @@ static void test_login_mistakes(void)
 		 "  - name: ONE\n    password_hash: \"" HASH "\"\n"
 		 "    networks: [10.0.0.1/8]\n"
 		 "  - password_hash: $1$abcdefgh$abcdefghijklmnopqrstuv\n"
-		 "  - name: two\n"
+		 "  - name: two\n    per_hour: -1\n    overtake: often\n"
 		 "- address: c@d\n  provider: oidc\n  client_id: x\n"
 		 "  logins:\n"
 		 "  - { name: a@b, password_hash: \"" HASH "\" }\n"
 		 "  - { name: one, password_hash: \"" HASH "\", shell: sh }\n",
-		 "a.yaml:18: unknown key shell\n"
+		 "a.yaml:20: unknown key shell\n"
 		 "a.yaml:10: networks: expected a network such as "
 		 "192.168.1.0/24, got \"10.0.0.1/8\"\n"
 		 "a.yaml:11: name: must be set\n"
+		 "a.yaml:13: per_hour: expected a number up to 1000000, got "
+		 "\"-1\"\n"
+		 "a.yaml:14: overtake: expected one of "
+		 "false|true|no|yes|off|on, got \"often\"\n"
 		 "a.yaml:12: password_hash: must be set\n"
 		 "a.yaml:7: password_hash: not a hash of crypt(5): yescrypt, "
 		 "scrypt, bcrypt or SHA-2\n"
 		 "a.yaml:8: name: login ONE is here twice\n"
 		 "a.yaml:11: password_hash: not a hash of crypt(5): yescrypt, "
 		 "scrypt, bcrypt or SHA-2\n"
-		 "a.yaml:17: name: login a@b is the address of another "
+		 "a.yaml:19: name: login a@b is the address of another "
 		 "account\n"
-		 "a.yaml:18: name: login one is here twice, first for a@b\n");
+		 "a.yaml:20: name: login one is here twice, first for a@b\n");
 }
 
 static void test_shape_mistakes(void)
@@ -342,7 +351,7 @@ static void test_sample_account(void)
 		"address", "provider", "flow", "client_id", "tenant",
 		"client_secret_file", "services", "sign_in_as", "login_hint",
 		"redirect_uri", "fallback", "disabled", "logins", "name",
-		"password_hash", "networks",
+		"password_hash", "networks", "per_hour", "overtake",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
