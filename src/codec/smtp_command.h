@@ -34,13 +34,13 @@ enum smtp_verb_flag {
 
 /* Where a session stands, as bits for the `states` column. */
 enum smtp_state {
-	SMTP_AT_START = 1 << 0, /* no HELO or EHLO yet */
-	SMTP_AT_HELLO = 1 << 1, /* greeted, not logged in */
-	SMTP_AT_READY = 1 << 2, /* logged in, no transaction */
-	SMTP_AT_MAIL = 1 << 3,  /* MAIL accepted, no recipient yet */
-	SMTP_AT_RCPT = 1 << 4,  /* a recipient accepted */
+	SMTP_STATE_START = 1 << 0, /* no HELO or EHLO yet */
+	SMTP_STATE_HELLO = 1 << 1, /* greeted, not logged in */
+	SMTP_STATE_READY = 1 << 2, /* logged in, no transaction */
+	SMTP_STATE_MAIL = 1 << 3,  /* MAIL accepted, no recipient yet */
+	SMTP_STATE_RCPT = 1 << 4,  /* a recipient accepted */
 };
-#define SMTP_AT_ANY 0x1f
+#define SMTP_STATE_ANY 0x1f
 
 struct smtp_verb_row {
 	enum smtp_verb verb;

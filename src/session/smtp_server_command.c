@@ -289,27 +289,27 @@ _Static_assert(ARRAY_SIZE(handlers) == SMTP_VERB_COUNT, "a row for each verb");
 static enum smtp_state where(const struct smtp_server *s)
 {
 	if (!s->greeted)
-		return SMTP_AT_START;
+		return SMTP_STATE_START;
 	if (!s->authenticated)
-		return SMTP_AT_HELLO;
+		return SMTP_STATE_HELLO;
 	if (!s->t.active)
-		return SMTP_AT_READY;
-	return s->t.n_recipients ? SMTP_AT_RCPT : SMTP_AT_MAIL;
+		return SMTP_STATE_READY;
+	return s->t.n_recipients ? SMTP_STATE_RCPT : SMTP_STATE_MAIL;
 }
 
 static void out_of_order(struct smtp_server *s, enum smtp_verb verb)
 {
 	enum smtp_state at = where(s);
 
-	if (at == SMTP_AT_START)
+	if (at == SMTP_STATE_START)
 		smtp_server_reply_error(s, 503, "5.5.1", "Say EHLO first");
-	else if (at == SMTP_AT_HELLO)
+	else if (at == SMTP_STATE_HELLO)
 		smtp_server_reply_error(s, 530, "5.7.0",
 					"Authentication required");
 	else if (verb == SMTP_AUTH)
 		smtp_server_reply_error(s, 503, "5.5.1",
 					"Already authenticated");
-	else if (verb == SMTP_DATA && at == SMTP_AT_MAIL)
+	else if (verb == SMTP_DATA && at == SMTP_STATE_MAIL)
 		smtp_server_reply_error(s, 554, "5.5.1",
 					"No valid recipients");
 	else if (verb == SMTP_MAIL)
