@@ -29,6 +29,8 @@ libcodec_a_SOURCES = \
 	src/codec/oauth_error.h \
 	src/codec/oauth_request.c \
 	src/codec/oauth_request.h \
+	src/codec/recipient.c \
+	src/codec/recipient.h \
 	src/codec/sasl.c \
 	src/codec/sasl.h \
 	src/codec/smtp_command.c \

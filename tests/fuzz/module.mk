@@ -143,3 +143,14 @@ TESTS += tests/fuzz/replay_dsn
 tests_fuzz_replay_dsn_SOURCES = tests/fuzz/fuzz_dsn.c tests/fuzz/replay.c
 tests_fuzz_replay_dsn_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_replay_dsn_LDADD = $(FUZZ_CODEC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_recipient
+tests_fuzz_fuzz_recipient_SOURCES = tests/fuzz/fuzz_recipient.c
+tests_fuzz_fuzz_recipient_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_recipient_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_recipient_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_recipient
+TESTS += tests/fuzz/replay_recipient
+tests_fuzz_replay_recipient_SOURCES = tests/fuzz/fuzz_recipient.c tests/fuzz/replay.c
+tests_fuzz_replay_recipient_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_recipient_LDADD = $(FUZZ_CODEC_LIBS)
