@@ -54,7 +54,7 @@ static struct json *message_json(struct courier *c,
 	json_put_if(j, "address", m->address);
 	json_put_str(j, "reverse_path", m->reverse_path);
 	for (size_t i = 0; i < m->n_recipients; i++)
-		json_add_str(recipients, m->recipients[i]);
+		json_add_str(recipients, m->recipients[i].address);
 	json_put(j, "recipients", recipients);
 	json_put_int(j, "size", (int64_t)m->size);
 	json_put_str(j, "state", queue_state_name(m->state));

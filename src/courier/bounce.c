@@ -77,9 +77,7 @@ bool bounce_queue(struct courier *c, const struct queue_message *m,
 	notice->login = mem_strdup(NOTICE_LOGIN);
 	notice->session = mem_strdup(m->session);
 	notice->reverse_path = mem_strdup(m->account);
-	notice->recipients = mem_array(1, sizeof(char *));
-	notice->recipients[notice->n_recipients++] =
-		mem_strdup(m->reverse_path);
+	queue_message_add_recipient(notice, m->reverse_path, 0, NULL);
 	notice->size = buf_len(&body);
 	notice->created_s = clock_wall_s();
 	notice->cause = mem_strdup("notice");

@@ -179,11 +179,19 @@ static void on_deadline(void *arg)
 	outlet_run(o);
 }
 
+static void add_recipient(struct queue_message *m, struct span text)
+{
+	char *address = span_dup(text);
+
+	queue_message_add_recipient(m, address, 0, NULL);
+	mem_free(address);
+}
+
 static struct queue_message *message_of(const struct frame *f)
 {
 	struct queue_message *m = queue_message_new();
 	struct span one;
-	size_t at = 0, n = 0;
+	size_t at = 0;
 
 	m->account = span_dup(frame_text(f, FIELD_ACCOUNT));
 	m->login = span_dup(frame_text(f, FIELD_LOGIN));
@@ -191,10 +199,7 @@ static struct queue_message *message_of(const struct frame *f)
 	m->address = span_dup(frame_text(f, FIELD_ADDRESS));
 	m->reverse_path = span_dup(frame_text(f, FIELD_REVERSE_PATH));
 	while (frame_next(f, FIELD_RECIPIENT, &at, &one))
-		n++;
-	m->recipients = mem_array(n, sizeof(char *));
-	for (at = 0; frame_next(f, FIELD_RECIPIENT, &at, &one);)
-		m->recipients[m->n_recipients++] = span_dup(one);
+		add_recipient(m, one);
 	m->body_8bit = frame_number(f, FIELD_BODY_8BIT, 0) != 0;
 	m->smtputf8 = frame_number(f, FIELD_SMTPUTF8, 0) != 0;
 	m->size = frame_number(f, FIELD_SIZE, 0);

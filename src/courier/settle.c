@@ -290,7 +290,7 @@ void settle_bounce_some(struct delivery *d, const struct refusal *list,
 {
 	struct queue_message *rest = d->message;
 	struct queue_message *all = queue_message_copy(rest);
-	char **recipients = rest->recipients;
+	struct queue_recipient *recipients = rest->recipients;
 	size_t count = rest->n_recipients;
 
 	/* what stays keeps its id; the copy names everybody for the notice */
@@ -319,8 +319,8 @@ void settle_bounce_all(struct delivery *d, int code, const char *enhanced,
 	struct refusal *list = mem_array(n, sizeof(*list));
 
 	for (size_t i = 0; i < n; i++)
-		list[i] = (struct refusal){ d->message->recipients[i], code,
-					    enhanced, text };
+		list[i] = (struct refusal){ d->message->recipients[i].address,
+					    code, enhanced, text };
 	settle_bounce(d, list, n);
 	mem_free(list);
 }

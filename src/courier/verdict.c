@@ -182,20 +182,19 @@ static struct split split_recipients(struct delivery *d,
 	struct split s = { .refused = mem_array(r->n_recipients,
 						sizeof(struct refusal)) };
 
-	rest->recipients = mem_array(r->n_recipients, sizeof(char *));
 	for (size_t i = 0; i < r->n_recipients && i < m->n_recipients; i++) {
 		const struct smtp_recipient_result *one = &r->recipients[i];
 
 		if (one->code / 100 == 2)
 			continue;
 		if (try_later(one)) {
-			rest->recipients[rest->n_recipients++] =
-				mem_strdup(m->recipients[i]);
+			queue_message_add_recipient(
+				rest, m->recipients[i].address, 0, NULL);
 			s.again = one;
 		} else {
 			s.refused[s.n_refused++] = (struct refusal){
-				m->recipients[i], one->code, one->enhanced,
-				one->text
+				m->recipients[i].address, one->code,
+				one->enhanced, one->text
 			};
 		}
 	}

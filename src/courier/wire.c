@@ -184,9 +184,11 @@ bool wire_is_old(const struct wire *w)
 void wire_send(struct wire *w, struct delivery *d)
 {
 	const struct queue_message *m = d->message;
+	const char **recipients = mem_array(m->n_recipients,
+					    sizeof(*recipients));
 	struct smtp_transaction t = {
 		.reverse_path = span_str(m->reverse_path),
-		.recipients = (const char *const *)m->recipients,
+		.recipients = recipients,
 		.n_recipients = m->n_recipients,
 		.body_8bit = m->body_8bit,
 		.smtputf8 = m->smtputf8,
@@ -194,9 +196,12 @@ void wire_send(struct wire *w, struct delivery *d)
 	};
 
 	assert(w->phase == WIRE_IDLE && !w->delivery);
+	for (size_t i = 0; i < m->n_recipients; i++)
+		recipients[i] = m->recipients[i].address;
 	timer_cancel(w->idle);
 	w->phase = WIRE_BUSY;
 	w->delivery = d;
 	d->wire = w;
 	smtp_client_send(w->client, &t);
+	mem_free(recipients);
 }

@@ -7,7 +7,10 @@
 
 #include <sqlite3.h>
 
-#include "store/store.h"
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/span.h"
+#include "store/result.h"
 
 struct db {
 	sqlite3 *handle;

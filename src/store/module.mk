@@ -2,11 +2,14 @@ noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	src/store/db.c \
 	src/store/db.h \
+	src/store/history.h \
+	src/store/message.h \
 	src/store/queue.c \
 	src/store/queue_internal.h \
 	src/store/queue_message.c \
 	src/store/queue_read.c \
 	src/store/queue_write.c \
+	src/store/result.h \
 	src/store/seal.c \
 	src/store/seal.h \
 	src/store/store.h \

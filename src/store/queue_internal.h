@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "store/db.h"
+#include "store/store.h"
 
 /*
  * Bodies are cut into chunks. A chunk's row id is made of the message's seq
@@ -101,8 +102,8 @@ bool queue_reader_open(struct queue_reader *r, const char *dir,
 		       struct buf *why) MB_MUSTCHECK;
 void queue_reader_run(struct queue_reader *r, struct queue_op *op);
 
-/* "a\nb": no address holds a newline. Fresh string. */
-char *queue_join_recipients(const struct queue_message *m);
+/* In their text form (codec/recipient.h), a line each. Fresh string. */
+char *queue_join_recipients(const struct queue_recipient *list, size_t n);
 void queue_split_recipients(struct queue_message *m, const char *joined);
 
 #endif

@@ -121,7 +121,8 @@ static bool over_limits(struct queue_writer *w, const struct queue_op *op)
 static enum store_result insert_envelope(struct queue_writer *w,
 					 const struct queue_message *m)
 {
-	char *recipients = queue_join_recipients(m);
+	char *recipients = queue_join_recipients(m->recipients,
+						 m->n_recipients);
 	enum store_result r;
 	sqlite3_stmt *s = w->add;
 
@@ -208,7 +209,8 @@ static enum store_result run_add(struct queue_writer *w, struct queue_op *op)
 static enum store_result run_update(struct queue_writer *w,
 				    const struct queue_message *m)
 {
-	char *recipients = queue_join_recipients(m);
+	char *recipients = queue_join_recipients(m->recipients,
+						 m->n_recipients);
 	enum store_result r;
 	sqlite3_stmt *s = w->update;
 

@@ -1,28 +1,22 @@
 /*
- * The queue and the token store: an interface with engines behind it (SQLite
- * today). Callers see plain structs and completions; nothing here blocks the
- * loop: a writer thread groups the commits of whatever came meanwhile, a
- * reader thread serves bodies and lists.
+ * The queue: an interface with engines behind it (SQLite today). Callers see
+ * plain structs and completions; nothing here blocks the loop: a writer thread
+ * groups the commits of whatever came meanwhile, a reader thread serves bodies
+ * and lists. queue.db is courier's alone.
  *
  * A completion with STORE_OK means: committed and synced, survives power loss.
+ * Any other means: nothing of it was done, now or after a restart.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
 #include "base/attr.h"
 #include "base/buf.h"
-#include "base/secret.h"
 #include "base/span.h"
 #include "net/loop.h"
-
-enum store_result {
-	STORE_OK,
-	STORE_FULL,    /* no space, or a limit of the queue: 452 4.3.1 */
-	STORE_MISSING, /* no such message */
-	STORE_ERROR,   /* I/O error, damaged: see the log */
-};
-
-/* ---- the queue (queue.db), courier's ---- */
+#include "store/history.h"
+#include "store/message.h"
+#include "store/result.h"
 
 struct queue_store;
 
@@ -32,64 +26,57 @@ struct queue_store *queue_store_open(struct loop *l, const char *dir,
 /* Finishes what was given to it. */
 void queue_store_close(struct queue_store **qp);
 
-enum queue_state { QUEUE_WAITING, QUEUE_HELD, QUEUE_STATE_COUNT };
-const char *queue_state_name(enum queue_state s);
-
 /*
- * One message. Strings are owned by whoever made the struct;
- * queue_message_free frees all.
+ * The queue's own clock: seconds this queue's daemon has run, from 1. It is
+ * kept in the store and goes on at the next start, never goes back, and does
+ * not know the wall clock: no step of that ages or delays a message, and time
+ * in which the daemon did not run (or the machine slept) does not age one.
  */
-struct queue_message {
-	char id[17];
-	int64_t seq;         /* order of acceptance; the store assigns it */
-	char *account;
-	char *login;
-	char *session;
-	char *address;       /* client's */
-	char *reverse_path;
-	char **recipients;
-	size_t n_recipients;
-	bool body_8bit;
-	bool smtputf8;
-	uint64_t size;
-	enum queue_state state;
-	int64_t created_s;   /* wall clock */
-	int64_t next_s;      /* no attempt before; 0: at once */
-	unsigned attempts;
-	char *last_reply;    /* the provider's words, or ours, of late */
-	char *cause;         /* why it was queued: name of the verdict row */
-};
+int64_t queue_clock_s(const struct queue_store *q);
 
-/* A new one has a fresh id. */
-struct queue_message *queue_message_new(void);
-struct queue_message *queue_message_copy(const struct queue_message *m);
-void queue_message_free(struct queue_message **mp);
+/* History older than that goes, little by little; 0 keeps all (the start). */
+void queue_keep_history(struct queue_store *q, int64_t keep_s);
 
-/*
- * Stores envelope and body (fd is read from offset 0, m->size bytes; it is
- * duplicated) in one transaction. m is copied. done gets the result.
- * max_bytes and max_messages bound the queue; 0: unbounded.
- */
+/* ---- works: changes that belong together, all or nothing ---- */
+
 typedef void queue_done_fn(void *arg, enum store_result r);
 struct queue_limits {
-	uint64_t max_bytes;
-	uint64_t max_messages;
+	uint64_t max_bytes;     /* 0: unbounded */
+	uint64_t max_messages;  /* 0: unbounded */
 	uint64_t reserve_bytes; /* keep this much of the file system free */
 };
-void queue_add(struct queue_store *q, const struct queue_message *m, int fd,
-	       const struct queue_limits *limits, queue_done_fn *done,
-	       void *arg);
 
-/* Records an attempt: attempts, next_s, last_reply, cause, recipients left. */
-void queue_update(struct queue_store *q, const struct queue_message *m,
-		  queue_done_fn *done, void *arg);
-/* Gone: delivered, bounced or deleted. */
-void queue_remove(struct queue_store *q, const char *id, queue_done_fn *done,
-		  void *arg);
+/* Everything given to a work is copied; its steps are done in their order. */
+struct queue_work;
+struct queue_work *queue_work_new(struct queue_store *q);
+/*
+ * A new message with its body: m->size bytes of fd (it is duplicated) from
+ * offset on. limits NULL: none; over one of them: STORE_FULL.
+ */
+void queue_work_add(struct queue_work *w, const struct queue_message *m, int fd,
+		    uint64_t offset, const struct queue_limits *limits);
+/* All columns but id, seq, account, size, state, created_s and accepted_s. */
+void queue_work_update(struct queue_work *w, const struct queue_message *m);
+void queue_work_remove(struct queue_work *w, const char *id);
+/*
+ * An end of m, which need not be in the queue; end NULL: no more to say.
+ * DELIVERED, PARTLY and FOUND count as sent through end->via or m->account.
+ */
+void queue_work_record(struct queue_work *w, enum history_result r,
+		       const struct queue_message *m,
+		       const struct history_end *end);
+/*
+ * STORE_MISSING: a message to be updated or removed is not there (nothing of
+ * the work was done). One completion, later; of an empty work, too.
+ */
+void queue_commit(struct queue_work **wp, queue_done_fn *done, void *arg);
+/* Nobody waits for it: it joins the next batch, or is one after a second. */
+void queue_commit_later(struct queue_work **wp);
+void queue_work_drop(struct queue_work **wp);
+
 /* What an operator does to one message (id), to an account's, or to all. */
 struct queue_select {
-	const char *id;      /* or NULL */
-	const char *account; /* or NULL */
+	const char *id, *account; /* or NULL */
 };
 enum queue_change {
 	QUEUE_RETRY,   /* waiting ones: no attempt too early any more */
@@ -111,11 +98,13 @@ void queue_change(struct queue_store *q, const struct queue_select *which,
 typedef void queue_list_fn(void *arg, enum store_result r,
 			   struct queue_message *const *list, size_t n);
 struct queue_query {
-	const char *id;      /* or NULL */
-	const char *account; /* or NULL */
+	const char *id, *account; /* or NULL */
 	int state;           /* enum queue_state, or -1 */
 	int64_t after_seq;
 	size_t limit;
+	/* these two: of waiting messages only (state QUEUE_WAITING) */
+	int64_t accepted_before_s; /* queue clock, or 0 */
+	bool unwarned; /* mail whose sender was not told of a delay */
 };
 void queue_list(struct queue_store *q, const struct queue_query *query,
 		queue_list_fn *fn, void *arg);
@@ -132,7 +121,7 @@ void queue_read_chunk(struct queue_store *q, const char *id, size_t n,
 struct queue_count {
 	const char *account;
 	uint64_t messages, bytes, held;
-	int64_t oldest_s;
+	int64_t oldest_s; /* created_s of the first; wall clock */
 };
 typedef void queue_count_fn(void *arg, enum store_result r,
 			    const struct queue_count *list, size_t n);
@@ -140,5 +129,22 @@ void queue_counts(struct queue_store *q, queue_count_fn *fn, void *arg);
 
 /* Calls with this arg are not completed any more (the asker went away). */
 void queue_forget(struct queue_store *q, const void *arg);
+
+/* ---- the old way, until courier speaks works ---- */
+/*
+ * Stores envelope and body (fd is read from offset 0, m->size bytes; it is
+ * duplicated) in one transaction. m is copied. done gets the result.
+ * max_bytes and max_messages bound the queue; 0: unbounded.
+ */
+void queue_add(struct queue_store *q, const struct queue_message *m, int fd,
+	       const struct queue_limits *limits, queue_done_fn *done,
+	       void *arg);
+
+/* Records an attempt: attempts, next_s, last_reply, cause, recipients left. */
+void queue_update(struct queue_store *q, const struct queue_message *m,
+		  queue_done_fn *done, void *arg);
+/* Gone: delivered, bounced or deleted. */
+void queue_remove(struct queue_store *q, const char *id, queue_done_fn *done,
+		  void *arg);
 
 #endif

@@ -10,8 +10,11 @@
 #ifndef STORE_VAULT_H
 #define STORE_VAULT_H
 
+#include "base/attr.h"
+#include "base/buf.h"
 #include "base/secret.h"
-#include "store/store.h"
+#include "codec/frame.h"
+#include "store/result.h"
 
 struct vault;
 

@@ -89,9 +89,8 @@ static void add_message(const char *account, size_t size,
 
 	m->account = mem_strdup(account);
 	m->reverse_path = mem_strdup("");
-	m->recipients = mem_array(2, sizeof(char *));
-	m->recipients[m->n_recipients++] = mem_strdup("b@example.test");
-	m->recipients[m->n_recipients++] = mem_strdup("\"c d\"@example.test");
+	queue_message_add_recipient(m, "b@example.test", 0, NULL);
+	queue_message_add_recipient(m, "\"c d\"@example.test", 0, NULL);
 	m->size = size;
 	m->created_s = 100;
 	m->smtputf8 = true;
@@ -111,7 +110,7 @@ static void on_list(void *arg, enum store_result r,
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&w->text, "%lld:%s:%zu:%s:%u ",
 			   (long long)list[i]->seq, list[i]->account,
-			   list[i]->n_recipients, list[i]->recipients[0],
+			   list[i]->n_recipients, list[i]->recipients[0].address,
 			   list[i]->attempts);
 }
 
@@ -308,8 +307,7 @@ static void test_update_remove(void)
 	add_message("b@x", 10, &unlimited, &w, NULL);
 	m = queue_message_new();
 	memcpy(m->id, id, 17);
-	m->recipients = mem_array(1, sizeof(char *));
-	m->recipients[m->n_recipients++] = mem_strdup("only@x");
+	queue_message_add_recipient(m, "only@x", 0, NULL);
 	m->attempts = 4;
 	queue_update(store, m, on_done, &w);
 	wait_for(&w, 3);
