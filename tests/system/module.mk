@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/system/bad_provider.py \
 	tests/system/clients.py \
 	tests/system/daemon.py \
+	tests/system/fault.py \
 	tests/system/hand_over.py \
 	tests/system/harness.py \
 	tests/system/lab.py \
