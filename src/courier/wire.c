@@ -184,20 +184,26 @@ bool wire_is_old(const struct wire *w)
 void wire_send(struct wire *w, struct delivery *d)
 {
 	const struct queue_message *m = d->message;
-	const char **recipients = mem_array(m->n_recipients,
-					    sizeof(*recipients));
+	struct recipient *recipients =
+		mem_array(m->n_recipients, sizeof(*recipients));
 	struct smtp_transaction t = {
 		.reverse_path = span_str(m->reverse_path),
 		.recipients = recipients,
 		.n_recipients = m->n_recipients,
 		.body_8bit = m->body_8bit,
 		.smtputf8 = m->smtputf8,
+		.ret = m->ret,
+		.envid = m->envid,
 		.size = m->size,
 	};
 
 	assert(w->phase == WIRE_IDLE && !w->delivery);
 	for (size_t i = 0; i < m->n_recipients; i++)
-		recipients[i] = m->recipients[i].address;
+		recipients[i] = (struct recipient){
+			span_str(m->recipients[i].address),
+			m->recipients[i].notify,
+			span_str(m->recipients[i].orcpt),
+		};
 	timer_cancel(w->idle);
 	w->phase = WIRE_BUSY;
 	w->delivery = d;

@@ -155,7 +155,7 @@ static void submit(struct smtp_session *s, const struct smtp_envelope *e)
 	frame_put_str(&out, FIELD_ADDRESS, s->s.peer);
 	frame_put(&out, FIELD_REVERSE_PATH, e->reverse_path);
 	for (size_t i = 0; i < e->n_recipients; i++)
-		frame_put(&out, FIELD_RECIPIENT, e->recipients[i].path);
+		frame_put(&out, FIELD_RECIPIENT, e->recipients[i].address);
 	frame_put_number(&out, FIELD_BODY_8BIT, e->body_8bit);
 	frame_put_number(&out, FIELD_SMTPUTF8, e->smtputf8);
 	frame_put_number(&out, FIELD_SIZE, s->spool.size);

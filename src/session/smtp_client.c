@@ -416,6 +416,21 @@ struct smtp_client *smtp_client_new(struct loop *l, struct resolver *r,
 	return smtp_client_over(l, conn, config, ops, owner);
 }
 
+static void copy_recipients(struct smtp_client_transaction *own,
+			    const struct smtp_transaction *t)
+{
+	own->n_recipients = t->n_recipients;
+	own->recipients =
+		mem_array(t->n_recipients, sizeof(*own->recipients));
+	own->results = mem_array(t->n_recipients, sizeof(*own->results));
+	for (size_t i = 0; i < t->n_recipients; i++)
+		own->recipients[i] = (struct smtp_client_recipient){
+			span_dup(t->recipients[i].address),
+			t->recipients[i].notify,
+			span_dup(t->recipients[i].orcpt),
+		};
+}
+
 void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 {
 	struct smtp_client_transaction *own = &c->t;
@@ -423,11 +438,9 @@ void smtp_client_send(struct smtp_client *c, const struct smtp_transaction *t)
 	assert(c->state == CLIENT_READY && !own->active && t->n_recipients);
 	own->active = true;
 	own->reverse_path = span_dup(t->reverse_path);
-	own->n_recipients = t->n_recipients;
-	own->recipients = mem_array(t->n_recipients, sizeof(char *));
-	own->results = mem_array(t->n_recipients, sizeof(*own->results));
-	for (size_t i = 0; i < t->n_recipients; i++)
-		own->recipients[i] = mem_strdup(t->recipients[i]);
+	own->ret = t->ret;
+	own->envid = mem_strdup(t->envid);
+	copy_recipients(own, t);
 	own->body_8bit = t->body_8bit;
 	own->smtputf8 = t->smtputf8;
 	own->size = t->size;

@@ -11,6 +11,8 @@
 #define SESSION_SMTP_CLIENT_H
 
 #include "codec/frame.h"
+#include "codec/recipient.h"
+#include "codec/smtp_command.h"
 #include "codec/smtp_reply.h"
 #include "net/conn.h"
 
@@ -75,6 +77,9 @@ struct smtp_result {
 	size_t n_recipients;
 	/* the dot was sent and no answer came: it may have been taken */
 	bool ambiguous;
+	/* the provider offers DSN (RFC 3461): what the transaction said of
+	 * notices was passed on, and they are the provider's from now on */
+	bool dsn;
 };
 
 struct smtp_client_ops {
@@ -82,7 +87,9 @@ struct smtp_client_ops {
 	void (*ready)(void *owner, const struct smtp_capabilities *caps);
 	/*
 	 * The next piece of the message is wanted: answer by
-	 * smtp_client_content, now or later.
+	 * smtp_client_content, now or later. While it is not answered no
+	 * time runs out, and nothing that ends the message is sent: who
+	 * holds back the last piece holds back the final dot.
 	 */
 	void (*want_content)(void *owner);
 	/* A transaction ended. The connection may still serve (stage READY) or
@@ -100,10 +107,12 @@ struct smtp_client *smtp_client_new(struct loop *l, struct resolver *r,
 
 struct smtp_transaction {
 	struct span reverse_path;
-	const char *const *recipients;
+	const struct recipient *recipients;
 	size_t n_recipients;
 	bool body_8bit;
 	bool smtputf8;
+	enum smtp_ret ret;
+	const char *envid; /* as in the command; NULL: none */
 	uint64_t size;
 };
 /* Only in READY. The struct is copied as far as needed. */

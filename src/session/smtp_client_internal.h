@@ -51,10 +51,18 @@ struct smtp_client_record {
 	bool garbage;
 };
 
+struct smtp_client_recipient {
+	char *address;
+	unsigned notify;
+	char *orcpt;
+};
+
 struct smtp_client_transaction {
 	bool active;
 	char *reverse_path;
-	char **recipients;
+	enum smtp_ret ret;
+	char *envid;
+	struct smtp_client_recipient *recipients;
 	struct smtp_client_record *results; /* one per recipient */
 	size_t n_recipients;
 	size_t next;     /* the recipient whose reply comes next */

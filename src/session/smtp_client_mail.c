@@ -13,12 +13,14 @@
 void smtp_client_transaction_clear(struct smtp_client_transaction *t)
 {
 	for (size_t i = 0; i < t->n_recipients; i++) {
-		mem_free(t->recipients[i]);
+		mem_free(t->recipients[i].address);
+		mem_free(t->recipients[i].orcpt);
 		smtp_client_record_clear(&t->results[i]);
 	}
 	mem_free(t->recipients);
 	mem_free(t->results);
 	mem_free(t->reverse_path);
+	mem_free(t->envid);
 	smtp_client_record_clear(&t->last);
 	*t = (struct smtp_client_transaction){ .active = false };
 }
@@ -32,6 +34,7 @@ static void tell(struct smtp_client *c, const struct smtp_client_transaction *t)
 		.recipients = results,
 		.n_recipients = t->n_recipients,
 		.ambiguous = t->dot_queued && t->last.code == 0,
+		.dsn = c->caps.extensions & SMTP_EXT_DSN,
 	};
 
 	for (size_t i = 0; i < t->n_recipients; i++)
@@ -111,6 +114,8 @@ static void add_mail(struct smtp_client *c, struct buf *out)
 		.body = c->t.body_8bit ? SMTP_BODY_8BITMIME :
 					 SMTP_BODY_UNSTATED,
 		.smtputf8 = c->t.smtputf8,
+		.ret = c->t.ret,
+		.envid = span_str(c->t.envid),
 	};
 
 	smtp_mail_format(out, span_str(c->t.reverse_path), &parameters,
@@ -119,9 +124,13 @@ static void add_mail(struct smtp_client *c, struct buf *out)
 
 static void add_rcpt(struct smtp_client *c, size_t i, struct buf *out)
 {
-	static const struct smtp_rcpt_parameters none;
+	const struct smtp_client_recipient *r = &c->t.recipients[i];
+	const struct smtp_rcpt_parameters parameters = {
+		.notify = r->notify,
+		.orcpt = span_str(r->orcpt),
+	};
 
-	smtp_rcpt_format(out, span_str(c->t.recipients[i]), &none,
+	smtp_rcpt_format(out, span_str(r->address), &parameters,
 			 c->caps.extensions);
 }
 

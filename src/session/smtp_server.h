@@ -10,6 +10,7 @@
 #ifndef SESSION_SMTP_SERVER_H
 #define SESSION_SMTP_SERVER_H
 
+#include "codec/recipient.h"
 #include "codec/smtp_command.h"
 #include "net/conn.h"
 
@@ -36,16 +37,10 @@ struct smtp_server_config {
 	struct tls_server *starttls;
 };
 
-struct smtp_envelope_recipient {
-	struct span path;
-	unsigned notify;   /* bits of enum smtp_notify; 0: unstated */
-	struct span orcpt; /* valid (codec/xtext.h); empty: none */
-};
-
 /* The transaction's envelope, borrowed during the call. */
 struct smtp_envelope {
 	struct span reverse_path;
-	const struct smtp_envelope_recipient *recipients;
+	const struct recipient *recipients; /* orcpt: codec/xtext.h */
 	size_t n_recipients;
 	bool body_8bit;
 	bool smtputf8;

@@ -24,7 +24,7 @@ void smtp_server_reset(struct smtp_server *s, bool abort)
 	bool was = t->active;
 
 	for (size_t i = 0; i < t->n_recipients; i++) {
-		free_span(t->recipients[i].path);
+		free_span(t->recipients[i].address);
 		free_span(t->recipients[i].orcpt);
 	}
 	mem_free(t->recipients);
@@ -149,7 +149,7 @@ static void add_recipient(struct smtp_server_transaction *t, struct span path,
 		t->recipients = mem_realloc(
 			t->recipients, sizeof(*t->recipients) *
 				(t->n_recipients ? 2 * t->n_recipients : 1));
-	t->recipients[t->n_recipients++] = (struct smtp_envelope_recipient){
+	t->recipients[t->n_recipients++] = (struct recipient){
 		copy_span(path), p->notify, copy_span(p->orcpt)
 	};
 }

@@ -37,7 +37,7 @@ struct smtp_server_transaction {
 	char *reverse_path;
 	enum smtp_ret ret;
 	char *envid;
-	struct smtp_envelope_recipient *recipients; /* own their spans */
+	struct recipient *recipients; /* own their spans */
 	size_t n_recipients;
 	struct smtp_data_decoder decoder;
 	bool unstored; /* content could not be stored: swallow the rest */

@@ -18,9 +18,11 @@ struct stage {
 
 	const char *body; /* content, given in pieces of piece bytes */
 	size_t piece, given;
+	struct span held;
 	uint64_t endless; /* bytes of a made-up body instead */
 	size_t wants, most_output;
 	bool body_fails;
+	bool holds; /* the last piece */
 
 	int readies, dones, closes;
 	struct smtp_capabilities caps;
@@ -29,7 +31,7 @@ struct stage {
 	char last_text[200], end_text[200], last_enh[16], end_enh[16];
 	int codes[8];
 	size_t n_codes;
-	bool ambiguous;
+	bool ambiguous, dsn;
 	enum smtp_stage stage_at_done;
 };
 
@@ -73,6 +75,10 @@ static void want_content(void *p)
 	if (n > t->piece)
 		n = t->piece;
 	t->given += n;
+	if (t->holds && !t->body[t->given]) {
+		t->held = span_of(t->body + t->given - n, n);
+		return;
+	}
 	smtp_client_content(t->c, span_of(t->body + t->given - n, n),
 			    !t->body[t->given]);
 }
@@ -92,6 +98,7 @@ static void done(void *p, const struct smtp_result *r)
 	t->dones++;
 	keep(&t->last, t->last_text, t->last_enh, &r->last);
 	t->ambiguous = r->ambiguous;
+	t->dsn = r->dsn;
 	t->n_codes = r->n_recipients;
 	t->stage_at_done = smtp_client_stage(t->c);
 	for (size_t i = 0; i < r->n_recipients && i < 8; i++)
@@ -182,7 +189,10 @@ static void start(struct stage *t, const char *caps)
 	CHECK_INT(smtp_client_stage(t->c), SMTP_STAGE_READY);
 }
 
-static const char *const two[] = { "b@x.test", "c@x.test" };
+static const struct recipient two[] = {
+	{ .address = { "b@x.test", 8 } },
+	{ .address = { "c@x.test", 8 } },
+};
 
 static void send_one(struct stage *t)
 {
@@ -410,6 +420,149 @@ static void test_lost_after_dot_script(void)
 	finish(&t);
 }
 RIG_BOTH(test_lost_after_dot)
+
+/* ---- a last piece that comes late ---- */
+
+#define HELD_BODY "Subject: x\r\n\r\n..dot\r\n"
+
+static void to_held(struct stage *t)
+{
+	prepare(t);
+	t->config.data_ms = 1;
+	t->holds = true;
+	t->piece = 20; /* up to "end" */
+	to_auth(t, ALL);
+	rig_expect(&t->r, XOAUTH2);
+	rig_say(&t->r, "235 ok\r\n");
+	RIG_UNTIL(&t->r, t->readies);
+	send_one(t);
+	rig_expect(&t->r, GROUP);
+	rig_say(&t->r, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+	RIG_UNTIL(&t->r, t->held.len);
+	rig_expect(&t->r, HELD_BODY);
+}
+
+/* It is our time that passes, not the provider's. */
+static void test_held_script(void)
+{
+	struct stage t;
+	int64_t later;
+
+	to_held(&t);
+	later = clock_mono_ms() + 50 * t.config.data_ms;
+	RIG_UNTIL(&t.r, clock_mono_ms() >= later);
+	CHECK_INT(t.closes, 0);
+	CHECK_INT(t.wants, 2);
+	CHECK_INT(smtp_client_stage(t.c), SMTP_STAGE_BODY);
+	CHECK_SPAN(buf_span(&t.r.got), SPAN_NONE);
+	smtp_client_content(t.c, t.held, true);
+	rig_expect(&t.r, "end\r\n.\r\n");
+	rig_say(&t.r, "250 2.0.0 taken\r\n");
+	outcome(&t, SMTP_STAGE_FINAL, 250, 250, 250);
+	CHECK(!t.ambiguous);
+	CHECK_INT(smtp_client_stage(t.c), SMTP_STAGE_READY);
+	/* the next one is none the worse for it */
+	t.holds = false;
+	send_one(&t);
+	rig_expect(&t.r, GROUP);
+	rig_say(&t.r, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+	rig_expect(&t.r, BODY);
+	rig_say(&t.r, "250 2.0.0 taken\r\n");
+	outcome(&t, SMTP_STAGE_FINAL, 250, 250, 250);
+	finish(&t);
+}
+RIG_BOTH(test_held)
+
+/* Whatever ends it meanwhile, the provider cannot have the message. */
+static void test_held_for_nothing_script(void)
+{
+	static const struct {
+		const char *says; /* NULL: hangs up */
+		int code;
+	} ends[] = {
+		{ NULL, 0 },
+		{ "421 4.3.2 closing\r\n", 421 },
+		{ "452 4.3.1 full\r\n", 452 },
+		{ "554 5.6.0 no\r\n", 554 },
+		{ "250 2.0.0 yes\r\n", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct stage t;
+
+		to_held(&t);
+		if (ends[i].says) {
+			rig_say(&t.r, ends[i].says);
+		} else {
+			conn_free(&t.r.peer);
+			t.r.eof = true;
+		}
+		outcome(&t, SMTP_STAGE_BODY, ends[i].code, 250, 250);
+		CHECK(!t.ambiguous);
+		ended(&t, SMTP_STAGE_BODY, ends[i].code);
+		finish(&t);
+	}
+}
+RIG_BOTH(test_held_for_nothing)
+
+/* It came before the loop could tell that all is over. */
+static void test_held_too_late(void)
+{
+	struct stage t;
+
+	to_held(&t);
+	smtp_client_end(t.c, CONN_LOST, "over");
+	smtp_client_content(t.c, t.held, true);
+	CHECK_INT(t.dones, 0);
+	timer_set(t.c->wake, 0);
+	outcome(&t, SMTP_STAGE_BODY, 0, 250, 250);
+	CHECK(!t.ambiguous);
+	finish(&t);
+}
+
+/* ---- notices ---- */
+
+#define DSN "250-provider.test\r\n250-DSN\r\n250-PIPELINING\r\n" \
+	    "250 AUTH XOAUTH2\r\n"
+
+/* RFC 3461: passed on as it came where it is offered, else kept here. */
+static void test_dsn_script(void)
+{
+	static const struct recipient recipients[] = {
+		{ { "b@x.test", 8 }, SMTP_NOTIFY_NEVER, { "", 0 } },
+		{ { "c@x.test", 8 },
+		  SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_FAILURE,
+		  { "rfc822;C+2B@x.test", 18 } },
+	};
+	static const struct smtp_transaction s = {
+		.reverse_path = { "a@x.test", 8 }, .recipients = recipients,
+		.n_recipients = 2, .ret = SMTP_RET_HDRS, .envid = "e+2B1" };
+	static const struct {
+		const char *caps, *group;
+	} cases[] = {
+		{ DSN, "MAIL FROM:<a@x.test> RET=HDRS ENVID=e+2B1\r\n"
+		       "RCPT TO:<b@x.test> NOTIFY=NEVER\r\n"
+		       "RCPT TO:<c@x.test> NOTIFY=SUCCESS,FAILURE "
+		       "ORCPT=rfc822;C+2B@x.test\r\nDATA\r\n" },
+		{ ALL, "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n"
+		       "RCPT TO:<c@x.test>\r\nDATA\r\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct stage t;
+
+		start(&t, cases[i].caps);
+		smtp_client_send(t.c, &s);
+		rig_expect(&t.r, cases[i].group);
+		rig_say(&t.r, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+		rig_expect(&t.r, BODY);
+		rig_say(&t.r, "250 2.0.0 taken\r\n");
+		outcome(&t, SMTP_STAGE_FINAL, 250, 250, 250);
+		CHECK_INT(t.dsn, i == 0);
+		finish(&t);
+	}
+}
+RIG_BOTH(test_dsn)
 
 static void test_lost_before_dot(void)
 {
@@ -782,6 +935,9 @@ UNIT_MAIN("smtp_client", { "pipelined", test_pipelined },
 	  { "smtputf8", test_smtputf8 },
 	  { "back-pressure", test_back_pressure },
 	  { "lost after dot", test_lost_after_dot },
+	  { "held", test_held },
+	  { "held for nothing", test_held_for_nothing },
+	  { "held too late", test_held_too_late }, { "dsn", test_dsn },
 	  { "lost before dot", test_lost_before_dot },
 	  { "refused in body", test_refused_in_body }, { "421", test_421 },
 	  { "oauthbearer challenge", test_oauthbearer_challenge },

@@ -78,7 +78,7 @@ static void commit(void *p, const struct smtp_envelope *e, uint64_t size)
 	for (size_t i = 0; i < e->n_recipients; i++)
 		if (e->recipients[i].notify || e->recipients[i].orcpt.len)
 			buf_printf(&o->seen, "dsn %.*s %x %.*s\n",
-				   SPAN_FMT(e->recipients[i].path),
+				   SPAN_FMT(e->recipients[i].address),
 				   e->recipients[i].notify,
 				   SPAN_FMT(e->recipients[i].orcpt));
 	if (!o->hold)
