@@ -29,6 +29,8 @@ EXTRA_DIST += \
 	tests/system/lab/token.sh \
 	tests/system/lab/wire.py \
 	tests/system/lab/xoauth2.py \
+	tests/system/loop_disk.py \
+	tests/system/nosync.c \
 	tests/system/raw.py \
 	tests/system/run \
 	tests/system/sandbox_case.py \
@@ -39,6 +41,7 @@ EXTRA_DIST += \
 	tests/system/test_logins.py \
 	tests/system/test_kill.py \
 	tests/system/test_main_job.py \
+	tests/system/test_power.py \
 	tests/system/test_queue.py \
 	tests/system/test_secrets.py \
 	tests/system/test_supervisor.py \

@@ -375,24 +375,7 @@ class Killed(TokenCase):
         # Only an answer that nobody could have read may be lost.
         self.assertLess(lost, self.rounds)
         events = self.box.log(limit=100000)
-        self.assert_committed_first(events)
-
-    def assert_committed_first(self, events):
-        """
-        Once an access token was used, the refresh token that came with it is
-        on disk: none before it is ever sent again.
-        """
-        came_with, newest = {}, {}
-        for e in events:
-            if e['event'] == 'tokens-issued' and e.get('refresh'):
-                came_with[e['access']] = e['refresh']
-            elif e['event'] == 'auth' and e.get('token') in came_with:
-                newest[e['user']] = came_with[e['token']]
-            elif (e['event'] == 'request' and e.get('endpoint') == 'token'
-                  and e.get('token') and e.get('user') in newest):
-                self.assertGreaterEqual(int(e['token'][1:]),
-                                        int(newest[e['user']][1:]), e)
-        self.assertEqual(set(newest), {self.address(n) for n in self.names})
+        self.assert_committed_first(events, self.names)
 
 
 if __name__ == '__main__':

@@ -40,7 +40,8 @@ class TokenCase(Case):
               'logins': [{'name': name, 'password_hash': one_hash}]}
              for name in cls.names],
             [sandbox_provider(cls.box, **cls.provider)],
-            {**cls.ini, 'mailbearer': {'workers': cls.workers}})
+            {**cls.ini, 'mailbearer': {'workers': cls.workers,
+                                       **cls.ini.get('mailbearer', {})}})
         for name in cls.names:
             cls.sign_in_as(name)
 
@@ -170,3 +171,22 @@ class TokenCase(Case):
     def token_requests(self, **fields):
         return self.box.log(protocol='oauth', event='request',
                             endpoint='token', **fields)
+
+    # ---- what became of tokens
+
+    def assert_committed_first(self, events, names):
+        """
+        Once an access token was used, the refresh token that came with it is
+        on disk: none before it is ever sent again.
+        """
+        came_with, newest = {}, {}
+        for e in events:
+            if e['event'] == 'tokens-issued' and e.get('refresh'):
+                came_with[e['access']] = e['refresh']
+            elif e['event'] == 'auth' and e.get('token') in came_with:
+                newest[e['user']] = came_with[e['token']]
+            elif (e['event'] == 'request' and e.get('endpoint') == 'token'
+                  and e.get('token') and e.get('user') in newest):
+                self.assertGreaterEqual(int(e['token'][1:]),
+                                        int(newest[e['user']][1:]), e)
+        self.assertEqual(set(newest), {self.address(n) for n in names})

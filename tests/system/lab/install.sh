@@ -9,7 +9,8 @@ cd "$(dirname "$0")"
 servers="dovecot-core dovecot-imapd dovecot-pop3d dovecot-submissiond
 	dovecot-lmtpd postfix"
 clients="curl swaks libnet-ssleay-perl msmtp isync fetchmail"
-tools="openssl jq python3 procps iproute2 util-linux"
+tools="openssl jq python3 procps iproute2 util-linux mount e2fsprogs
+	xfsprogs"
 
 missing() {
 	local p
