@@ -23,6 +23,7 @@
 #include "codec/frame.h"
 #include "codec/smtp_verdict.h"
 #include "config/config.h"
+#include "courier/rate.h"
 #include "net/channel.h"
 #include "net/conn.h"
 #include "role/admin.h"
@@ -61,6 +62,8 @@ struct delivery {
 	struct channel *reply_to;
 	uint32_t reply_id;
 	struct timer *deadline;
+	unsigned per_hour;  /* of its login */
+	int64_t admitted_s; /* monotonic, when it was counted; 0: was not */
 
 	/* body as it is sent */
 	uint64_t offset; /* live */
@@ -92,6 +95,12 @@ void delivery_answer(struct delivery *d);
 /* The next piece of the body for its wire. */
 void delivery_content(struct delivery *d);
 void delivery_drop_channel(struct courier *c, const struct channel *ch);
+
+/* ---- admit.c: how many messages a login may send in an hour ---- */
+/* False: it has used them up, and the answer is set. */
+bool admit(struct delivery *d, unsigned per_hour) MB_MUSTCHECK;
+/* The answer stands: the message counts, or not. */
+void admit_end(struct delivery *d);
 
 /* ---- verdict.c: what the provider's answer means ---- */
 struct verdict_result verdict_of_failure(const struct smtp_failure *f,
@@ -277,6 +286,7 @@ struct courier {
 	struct deliveries others; /* every delivery not in outlet->waiting */
 	struct leavings leavings;
 	struct admin_replies replies;
+	struct rates *rates; /* of logins */
 	unsigned n_deliveries;
 	bool draining;
 };

@@ -56,6 +56,7 @@ void delivery_free(struct delivery *d)
 	struct courier *c = d->courier;
 
 	detach(d);
+	admit_end(d);
 	delivery_release_wire(d);
 	if (d->outlet->replaying == d)
 		d->outlet->replaying = NULL;
@@ -90,6 +91,7 @@ void delivery_answer(struct delivery *d)
 	struct buf out = BUF_INIT;
 	struct frame_mark m;
 
+	admit_end(d);
 	if (d->reply_to) {
 		m = frame_begin(&out, FRAME_VERDICT, d->reply_id, 0);
 		frame_put_number(&out, FIELD_CODE, (uint64_t)d->code);
@@ -218,6 +220,10 @@ void delivery_submit(struct courier *c, struct channel *ch,
 	d->reply_to = ch;
 	d->reply_id = f->id;
 	d->deadline = timer_new(c->loop, on_deadline, d);
+	if (!admit(d, (unsigned)frame_number(f, FIELD_PER_HOUR, 0))) {
+		delivery_answer(d);
+		return;
+	}
 	if (outlet_must_queue(o)) {
 		delivery_to_queue(d, o->cause && *o->cause ? o->cause :
 							     "behind-queue",

@@ -75,6 +75,7 @@ static void stop(void *owner)
 		outlet_free(o);
 	queue_store_close(&c->store);
 	admin_free(&c->replies);
+	rates_free(&c->rates);
 	resolver_free(&c->resolver);
 	config_free(&c->config);
 	mem_free(c);

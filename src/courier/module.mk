@@ -1,10 +1,13 @@
 noinst_LIBRARIES += libcourier.a
 libcourier_a_SOURCES = \
 	src/courier/admin.c \
+	src/courier/admit.c \
 	src/courier/bounce.c \
 	src/courier/courier.h \
 	src/courier/delivery.c \
 	src/courier/outlet.c \
+	src/courier/rate.c \
+	src/courier/rate.h \
 	src/courier/replay.c \
 	src/courier/settle.c \
 	src/courier/verdict.c \

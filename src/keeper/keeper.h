@@ -208,6 +208,8 @@ struct login {
 	char *hash;               /* crypt(3); NULL: no password yet */
 	struct network *networks; /* owned */
 	size_t n_networks;
+	unsigned per_hour;        /* or LOGIN_PER_HOUR_UNSET */
+	bool overtake;
 	bool from_file;
 	int64_t created_s;
 	/* keyed digest of the right password, once it was given */

@@ -64,18 +64,30 @@ static void digest_of(struct keeper *k, const char *name, const char *hash,
 
 /* ---- answers ---- */
 
-static void answer(struct channel *ch, uint32_t id, enum auth_result result,
-		   const struct login *l, const char *ticket)
+static void answer_no(struct channel *ch, uint32_t id, enum auth_result result)
+{
+	struct buf out = BUF_INIT;
+	struct frame_mark m = frame_begin(&out, FRAME_AUTH_RESULT, id, 0);
+
+	frame_put_number(&out, FIELD_RESULT, result);
+	frame_end(&out, m);
+	channel_send(ch, &out, NULL, 0);
+}
+
+static void answer_ok(struct keeper *k, struct channel *ch, uint32_t id,
+		      const struct login *l, enum service s)
 {
 	struct buf out = BUF_SECRET;
 	struct frame_mark m = frame_begin(&out, FRAME_AUTH_RESULT, id, 0);
 
-	frame_put_number(&out, FIELD_RESULT, result);
-	if (result == AUTH_OK) {
-		frame_put_str(&out, FIELD_ACCOUNT, l->account);
-		frame_put_str(&out, FIELD_LOGIN, l->name);
-		frame_put_str(&out, FIELD_TICKET, ticket);
-	}
+	frame_put_number(&out, FIELD_RESULT, AUTH_OK);
+	frame_put_str(&out, FIELD_ACCOUNT, l->account);
+	frame_put_str(&out, FIELD_LOGIN, l->name);
+	frame_put_str(&out, FIELD_TICKET, ticket_make(k, l->account, s));
+	frame_put_number(&out, FIELD_PER_HOUR,
+			 l->per_hour == LOGIN_PER_HOUR_UNSET ?
+				 k->config->login_per_hour : l->per_hour);
+	frame_put_number(&out, FIELD_OVERTAKE, l->overtake);
 	frame_end(&out, m);
 	channel_send(ch, &out, NULL, 0);
 }
@@ -97,10 +109,10 @@ static void admit(struct keeper *k, struct channel *ch, uint32_t id,
 	struct account *a = account_find(k, span_str(l->account));
 
 	if (!a || !account_has_service(a, s)) {
-		answer(ch, id, AUTH_DISABLED, NULL, NULL);
+		answer_no(ch, id, AUTH_DISABLED);
 		return;
 	}
-	answer(ch, id, AUTH_OK, l, ticket_make(k, l->account, s));
+	answer_ok(k, ch, id, l, s);
 	if (s == SERVICE_SMTP)
 		announce(k, l->account);
 }
@@ -171,7 +183,7 @@ static void check_done(void *arg)
 		if (l && c->right)
 			admit(k, a->ch, a->id, l, a->service);
 		else
-			answer(a->ch, a->id, AUTH_WRONG, NULL, NULL);
+			answer_no(a->ch, a->id, AUTH_WRONG);
 	}
 	check_free(c);
 }
@@ -214,7 +226,7 @@ static void hash_later(struct keeper *k, struct channel *ch,
 	struct asker *a;
 
 	if (!c && workers_backlog(k->hashers) >= BACKLOG_MAX) {
-		answer(ch, f->id, AUTH_TEMPORARY, NULL, NULL);
+		answer_no(ch, f->id, AUTH_TEMPORARY);
 		return;
 	}
 	if (!c)
@@ -249,7 +261,7 @@ static void check_password(struct keeper *k, struct channel *ch,
 		admit(k, ch, f->id, l,
 		      (enum service)frame_number(f, FIELD_SERVICE, 0));
 	else if (known_wrong(k, digest))
-		answer(ch, f->id, AUTH_WRONG, NULL, NULL);
+		answer_no(ch, f->id, AUTH_WRONG);
 	else
 		hash_later(k, ch, f, name, hash, digest);
 }
@@ -266,7 +278,7 @@ void login_check(struct keeper *k, struct channel *ch, const struct frame *f)
 	    frame_text(f, FIELD_PASSWORD).len == 0 ||
 	    memchr(frame_text(f, FIELD_PASSWORD).data, 0,
 		   frame_text(f, FIELD_PASSWORD).len)) {
-		answer(ch, f->id, AUTH_WRONG, NULL, NULL);
+		answer_no(ch, f->id, AUTH_WRONG);
 		return;
 	}
 	name = span_lower(given);

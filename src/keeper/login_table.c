@@ -16,6 +16,7 @@ static void free_login(struct login *l)
 	mem_free(l);
 }
 
+/* Without settings of its own. */
 static struct login *put(struct keeper *k, struct span name,
 			 const char *account, const char *hash)
 {
@@ -24,6 +25,7 @@ static struct login *put(struct keeper *k, struct span name,
 	l->name = span_lower(name);
 	l->account = mem_strdup(account);
 	l->hash = mem_strdup(hash);
+	l->per_hour = LOGIN_PER_HOUR_UNSET;
 	HASH_FIND_STR(k->logins, l->name, old);
 	if (old) {
 		HASH_DEL(k->logins, old);
@@ -71,6 +73,8 @@ static void from_file(struct keeper *k, const struct account_config *a)
 				      c->password_hash);
 
 		l->from_file = true;
+		l->per_hour = c->per_hour;
+		l->overtake = c->overtake;
 		l->n_networks = c->n_networks;
 		l->networks = mem_array(c->n_networks, sizeof(*c->networks));
 		if (c->n_networks)
@@ -102,7 +106,8 @@ static void find_first_logins(struct keeper *k)
 
 /*
  * The account's address is always a login, too: it opens with the password of
- * the account's first login, unless a login of that name has its own.
+ * the account's first login and has its settings, unless a login of that name
+ * has its own.
  */
 static void address_as_login(struct keeper *k, const struct account *a)
 {
@@ -115,6 +120,8 @@ static void address_as_login(struct keeper *k, const struct account *a)
 	own = put(k, span_str(a->key), a->config->address, first->hash);
 	own->from_file = first->from_file;
 	own->created_s = first->created_s;
+	own->per_hour = first->per_hour;
+	own->overtake = first->overtake;
 	own->n_networks = first->n_networks;
 	own->networks = mem_array(first->n_networks, sizeof(struct network));
 	if (first->n_networks)

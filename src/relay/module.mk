@@ -1,6 +1,7 @@
 noinst_LIBRARIES += librelay.a
 librelay_a_SOURCES = \
 	src/relay/imap.c \
+	src/relay/limit.c \
 	src/relay/relay.c \
 	src/relay/relay.h \
 	src/relay/session.c \

@@ -179,6 +179,7 @@ static void stop(void *owner)
 	fronts_free(&r->fronts);
 	while (!LIST_EMPTY(&r->sessions))
 		free_session(LIST_FIRST(&r->sessions));
+	limits_free(r);
 	timer_free(&r->trim);
 	resolver_free(&r->resolver);
 	config_free(&r->config);
@@ -216,6 +217,7 @@ static bool apply(struct role *role, const struct config_blobs *blobs,
 	old = r->config;
 	r->config = config;
 	config_free(&old);
+	limits_free(r); /* they may be others now; courier will say */
 	if (!r->spool.dir)
 		r->spool.dir = config_spool_dir(config);
 	*owner = r;
@@ -243,10 +245,11 @@ static void drain(void *owner)
 static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		     const int *fds)
 {
-	(void)owner;
-	(void)ch;
+	if (f->type == FRAME_LOGIN_LIMIT &&
+	    !strcmp(channel_name(ch), "courier"))
+		limit_set(owner, f);
 	for (unsigned i = 0; i < f->fds; i++)
-		close(fds[i]); /* nobody sends a relay anything unasked */
+		close(fds[i]); /* nobody sends a relay any unasked */
 }
 
 static const char *const peers[] = { "keeper", "courier", NULL };

@@ -42,6 +42,8 @@ struct session {
 	char peer[64];
 	char *account, *login;  /* after login */
 	char ticket[ID_SIZE];
+	unsigned per_hour;      /* messages; 0: no limit */
+	bool overtake;
 	int64_t since_ms;
 	LIST_ENTRY(session) link;
 };
@@ -55,6 +57,7 @@ struct relay {
 	struct spool_home spool; /* its folder is fixed while we run */
 	struct front *fronts;
 	struct sessions sessions;
+	struct limit *limits; /* logins that must wait */
 	unsigned n_sessions;
 	unsigned most_sessions; /* since memory was given back */
 	struct timer *trim;
@@ -73,10 +76,17 @@ void session_end(struct session *s);
 /* Asks keeper; the answer comes to fn with arg as the session. */
 void session_check_login(struct session *s, struct span login,
 			 struct span password, reply_fn *fn);
-/* Takes account, login and ticket out of an answer. */
+/* Takes account, login, its limits and ticket out of an answer. */
 enum auth_result session_login_result(struct session *s, const struct frame *f);
 struct channel *session_keeper(const struct session *s);
 struct channel *session_courier(const struct session *s);
+
+/* ---- limit.c ---- */
+/* FRAME_LOGIN_LIMIT. */
+void limit_set(struct relay *r, const struct frame *f);
+/* What a client of that login hears at MAIL, NULL when it may send. */
+const char *limit_of(struct relay *r, const char *login);
+void limits_free(struct relay *r);
 
 /* ---- smtp.c, imap.c ---- */
 void smtp_session_start(struct front *f, struct conn *c, bool auth_allowed,

@@ -88,6 +88,8 @@ enum auth_result session_login_result(struct session *s, const struct frame *f)
 	mem_free(s->login);
 	s->account = span_dup(frame_text(f, FIELD_ACCOUNT));
 	s->login = span_dup(frame_text(f, FIELD_LOGIN));
+	s->per_hour = (unsigned)frame_number(f, FIELD_PER_HOUR, 0);
+	s->overtake = frame_number(f, FIELD_OVERTAKE, 0) != 0;
 	frame_copy(f, FIELD_TICKET, s->ticket, sizeof(s->ticket));
 	return AUTH_OK;
 }

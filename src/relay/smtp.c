@@ -63,9 +63,13 @@ static void authenticate(void *owner, struct span login, struct span authzid,
 static void allow(void *owner, const struct smtp_envelope *e,
 		  struct smtp_answer *a)
 {
-	(void)owner;
-	(void)e;
-	(void)a; /* code 0: whose address may be used, the provider knows */
+	struct smtp_session *s = owner;
+	const char *wait = s->s.per_hour ?
+				   limit_of(s->s.relay, s->s.login) : NULL;
+
+	(void)e; /* whose address may be used, the provider knows */
+	if (wait)
+		*a = (struct smtp_answer){ 452, "4.7.1", wait };
 }
 
 static void allow_rcpt(void *owner, struct span recipient,
@@ -158,6 +162,8 @@ static void submit(struct smtp_session *s, const struct smtp_envelope *e)
 		frame_put(&out, FIELD_RECIPIENT, e->recipients[i].address);
 	frame_put_number(&out, FIELD_BODY_8BIT, e->body_8bit);
 	frame_put_number(&out, FIELD_SMTPUTF8, e->smtputf8);
+	frame_put_number(&out, FIELD_PER_HOUR, s->s.per_hour);
+	frame_put_number(&out, FIELD_OVERTAKE, s->s.overtake);
 	frame_put_number(&out, FIELD_SIZE, s->spool.size);
 	frame_end(&out, m);
 	channel_request(courier, &out, &s->spool.fd, 1, VERDICT_MS, on_verdict,

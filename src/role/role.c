@@ -103,6 +103,20 @@ struct channel *role_peer(struct role *r, const char *name)
 	return p->channel;
 }
 
+void role_send_all(struct role *r, const char *kind, struct buf *frame)
+{
+	for (struct peer *p = r->peers; p; p = p->next) {
+		struct span name = span_str(channel_name(p->channel));
+		struct buf copy = BUF_SECRET;
+
+		if (!span_is(span_cut(&name, '/'), kind))
+			continue;
+		buf_add(&copy, buf_span(frame));
+		channel_send(p->channel, &copy, NULL, 0);
+	}
+	buf_clear(frame);
+}
+
 /* "relay/0" is one of the peers "relay". */
 static bool is_peer(const struct role *r, struct span name)
 {

@@ -68,6 +68,9 @@ unsigned role_index(const struct role *r);
  * be down.
  */
 struct channel *role_peer(struct role *r, const char *name);
+/* A copy of the frame to every peer of that kind ("relay") that is up; frame
+ * is cleared. */
+void role_send_all(struct role *r, const char *kind, struct buf *frame);
 /* Everything in hand is finished: exit. */
 void role_done(struct role *r);
 /* desk: asks the supervisor to reload; answer as FRAME_RELOADED. */

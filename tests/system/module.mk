@@ -38,6 +38,7 @@ EXTRA_DIST += \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
 	tests/system/test_imap.py \
+	tests/system/test_limits.py \
 	tests/system/test_logins.py \
 	tests/system/test_kill.py \
 	tests/system/test_main_job.py \

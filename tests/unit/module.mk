@@ -169,6 +169,12 @@ tests_unit_test_keeper_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=vault_grant_save
 tests_unit_test_keeper_LDADD = libkeeper.a $(STORE_LIBS) $(ROLE_LIBS) \
 	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_courier_rate
+TESTS += tests/unit/test_courier_rate
+tests_unit_test_courier_rate_SOURCES = tests/unit/test_courier_rate.c
+tests_unit_test_courier_rate_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_courier_rate_LDADD = libcourier.a $(UNIT_BASE_LIBS)
+
 check_PROGRAMS += tests/unit/test_role_admin
 TESTS += tests/unit/test_role_admin
 tests_unit_test_role_admin_SOURCES = tests/unit/test_role_admin.c

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Limits: messages a login may send in an hour, and a queue that is full.
+Whoever is over one hears 452 and why, and nothing was half accepted."""
+import contextlib
+import os
+import signal
+
+from clients import Login, msmtp_send, smtplib_send, swaks_send
+from daemon import crypt
+from harness import main, message
+from lab import until
+from raw import Smtp
+from sandbox_case import (BOB, DEMO, QUICK, SandboxCase, sandbox,
+                          sandbox_provider)
+
+PASSWORD = 'local-password'
+LOGINS = {DEMO: None, 'scanner': 4, 'printer': 2, 'ledger': 3, 'fax': 1,
+          'archive': 0}
+EVERYBODY = 5
+
+
+class LimitsCase(SandboxCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.box = sandbox.start()
+        cls.addClassCleanup(cls.box.stop)
+        password = crypt(PASSWORD)
+        cls.launch([{
+            'address': DEMO, 'provider': 'sandbox',
+            'client_id': cls.box.env['CLIENT_ID'],
+            'client_secret': cls.box.env['CLIENT_SECRET'],
+            'logins': [{'name': name, 'password_hash': password}
+                       | ({} if n is None else {'per_hour': n})
+                       for name, n in LOGINS.items()]}],
+            [sandbox_provider(cls.box)], cls.ini)
+        cls.sign_in_sandbox()
+
+    def who(self, name):
+        return Login(self.daemon.smtp_port, self.daemon.imap_port,
+                     self.daemon.ca, name, PASSWORD, DEMO)
+
+    def open(self, name):
+        client = Smtp(self.daemon.smtp_port, self.daemon.ca)
+        self.addCleanup(client.close)
+        self.assertRegex(client.login(self.who(name)), '^235 ')
+        return client
+
+    def submit(self, client, key, rcpt=BOB):
+        return client.message(DEMO, [rcpt],
+                              message(DEMO, rcpt, key)).rstrip()
+
+
+class Rate(LimitsCase):
+    ini = {**QUICK, 'limits': {'login_per_hour': EVERYBODY}}
+
+    @contextlib.contextmanager
+    def only(self, pid):
+        """Meanwhile only this relay takes connections."""
+        others = [p for p in self.daemon.roles('relay') if p != pid]
+        for other in others:
+            os.kill(other, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for other in others:
+                os.kill(other, signal.SIGCONT)
+
+    def open_at(self, pid, name):
+        """A session at that relay."""
+        before = len(self.daemon.events('smtp-connect'))
+        with self.only(pid):
+            client = Smtp(self.daemon.smtp_port, self.daemon.ca)
+        self.addCleanup(client.close)
+        until(lambda: len(self.daemon.events('smtp-connect')) > before,
+              'the session in the log')
+        self.assertIn(f'[{pid}]', self.daemon.events('smtp-connect')[before])
+        self.assertRegex(client.login(self.who(name)), '^235 ')
+        return client
+
+    def assert_limited(self, reply, name, most):
+        text = 'message' if most == 1 else 'messages'
+        self.assertRegex(reply, rf'^452 4\.7\.1 Login {name} may send {most} '
+                         rf'{text} an hour; next at \d\d:\d\d$')
+
+    def test_two_relays_count_together(self):
+        first, second = sorted(self.daemon.roles('relay'))
+        here, there = (self.open_at(pid, 'scanner') for pid in
+                       (first, second))
+        for n, client in enumerate((here, there, there, here)):
+            self.assertRegex(self.submit(client, f'both-{n}'), '^250 ')
+        # The limit was reached at one of them; both know, and say so before
+        # the client has sent its message.
+        for client in (here, there):
+            self.assert_limited(
+                client.command(f'MAIL FROM:<{DEMO}>').rstrip(), 'scanner', 4)
+        # It is no session's end, and others may go on.
+        self.assertRegex(here.command('NOOP'), '^250 ')
+        self.assertRegex(self.submit(self.open('archive'), 'other'), '^250 ')
+        self.assertEqual(self.keys(), ['both-0', 'both-1', 'both-2', 'both-3',
+                                       'other'])
+        self.assertTrue(self.daemon.events('login-limit', login='scanner',
+                                           per_hour=4))
+
+    def test_a_new_relay_is_told_at_the_end_of_data(self):
+        client = self.open('printer')
+        for n in range(2):
+            self.assertRegex(self.submit(client, f'new-{n}'), '^250 ')
+        self.daemon.kill_role('relay')
+        client = self.open('printer')
+        self.assertRegex(client.command(f'MAIL FROM:<{DEMO}>'), '^250 ')
+        self.assertRegex(client.command('RSET'), '^250 ')
+        self.assert_limited(self.submit(client, 'new-2'), 'printer', 2)
+        self.assert_limited(client.command(f'MAIL FROM:<{DEMO}>').rstrip(),
+                            'printer', 2)
+        self.assertEqual(self.keys(), ['new-0', 'new-1'])
+
+    def test_refused_mail_does_not_count(self):
+        client = self.open('ledger')
+        for n in range(5):
+            self.assertRegex(self.submit(client, f'no-{n}',
+                                         'permfail@example.test'), '^550 ')
+        for n in range(3):
+            self.assertRegex(self.submit(client, f'yes-{n}'), '^250 ')
+        self.assert_limited(self.submit(client, 'late'), 'ledger', 3)
+
+    def test_real_clients_hear_it(self):
+        who = self.who('fax')
+        smtplib_send(who, message(DEMO, BOB, 'fax'), [BOB])
+        for send in (swaks_send, msmtp_send, smtplib_send):
+            # Each has its own class, with the reply in it.
+            with self.assertRaisesRegex(
+                    Exception, 'Login fax may send 1 message an hour'):
+                send(who, message(DEMO, BOB, 'fax-again'), [BOB])
+        self.assertEqual(self.keys(), ['fax'])
+
+    def test_everybody_has_the_common_limit(self):
+        client = self.open(DEMO)
+        for n in range(EVERYBODY):
+            self.assertRegex(self.submit(client, f'common-{n}'), '^250 ')
+        self.assert_limited(self.submit(client, 'late'), DEMO, EVERYBODY)
+        # 0 is no limit, whatever the common one says.
+        client = self.open('archive')
+        for n in range(EVERYBODY + 1):
+            self.assertRegex(self.submit(client, f'archive-{n}'), '^250 ')
+
+
+if __name__ == '__main__':
+    main()
