@@ -40,6 +40,23 @@ void header_scan_init(struct header_scanner *s, size_t limit)
 	*s = (struct header_scanner){ .limit = limit, .state = AT_START };
 }
 
+void header_scan_keep(struct header_scanner *s, enum header_field field,
+		      struct buf *out, size_t limit)
+{
+	s->kept = field;
+	s->keep = out;
+	s->keep_limit = limit;
+}
+
+static void keep(struct header_scanner *s, struct span value)
+{
+	if (!s->keeping)
+		return;
+	value = span_first(value, s->keep_limit);
+	s->keep_limit -= value.len;
+	buf_add(s->keep, value);
+}
+
 static void finish(struct header_scanner *s, uint64_t size, bool unseparated)
 {
 	s->size = size;
@@ -52,11 +69,14 @@ static void count_field(struct header_scanner *s)
 	struct span name = span_of(s->name, s->name_len);
 
 	s->fields++;
+	s->keeping = false;
 	if (s->name_len == HEADER_NAME_MAX)
 		return;
 	for (size_t i = 0; i < HEADER_FIELD_COUNT; i++)
 		if (span_equal_nocase(name, span_str(names[i])))
 			s->count[i]++;
+	s->keeping = s->keep && s->count[s->kept] == 1 &&
+		     span_equal_nocase(name, span_str(names[s->kept]));
 }
 
 /* The first octet of a line. */
@@ -64,14 +84,24 @@ static void start_line(struct header_scanner *s, char c)
 {
 	s->line = s->at;
 	s->name_len = 0;
-	if (c == '\r')
+	if (c == '\r') {
 		s->state = AT_CR;
-	else if (is_blank(c) && s->fields)
+	} else if (is_blank(c) && s->fields) {
 		s->state = IN_VALUE;
-	else if (is_name_char(c))
+		keep(s, span_of(&c, 1));
+	} else if (is_name_char(c)) {
 		s->state = IN_NAME;
-	else
+	} else {
 		finish(s, s->line, true);
+	}
+}
+
+static bool is_mailbox_line(const struct header_scanner *s)
+{
+	struct span name = span_of(s->name, s->name_len);
+
+	return s->line == 0 && s->state == AFTER_NAME &&
+	       (span_is(name, "From") || span_is(name, ">From"));
 }
 
 static void name_octet(struct header_scanner *s, char c)
@@ -82,6 +112,7 @@ static void name_octet(struct header_scanner *s, char c)
 	} else if (is_blank(c)) {
 		s->state = AFTER_NAME; /* RFC 5322 §4.5 */
 	} else if (!is_name_char(c) || s->state == AFTER_NAME) {
+		s->mailbox_line = is_mailbox_line(s);
 		finish(s, s->line, true);
 	} else if (s->name_len < HEADER_NAME_MAX) {
 		s->name[s->name_len++] = c;
@@ -92,11 +123,12 @@ static void name_octet(struct header_scanner *s, char c)
 static size_t value_octets(struct header_scanner *s, struct span in)
 {
 	const char *lf = memchr(in.data, '\n', in.len);
+	size_t n = lf ? (size_t)(lf - in.data) + 1 : in.len;
 
-	if (!lf)
-		return in.len;
-	s->state = AT_START;
-	return (size_t)(lf - in.data) + 1;
+	keep(s, span_first(in, n));
+	if (lf)
+		s->state = AT_START;
+	return n;
 }
 
 static size_t scan_some(struct header_scanner *s, struct span in)

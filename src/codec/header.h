@@ -45,7 +45,16 @@ struct header_scanner {
 	 * whose `size` is 0 must add the empty line as well.
 	 */
 	bool unseparated;
+	/*
+	 * There is no header: the content begins with the "From " line of a
+	 * mailbox file, and who reads past that must find it in front.
+	 */
+	bool mailbox_line;
 	/* private */
+	enum header_field kept;
+	struct buf *keep;
+	size_t keep_limit;
+	bool keeping;
 	size_t limit;
 	int state;
 	char name[HEADER_NAME_MAX];
@@ -56,6 +65,13 @@ struct header_scanner {
 
 /* limit counts the empty line in. */
 void header_scan_init(struct header_scanner *s, size_t limit);
+
+/*
+ * The value of the first field of that name is wanted as well: it is appended
+ * to out as it comes, folds included, and no more than limit octets of it.
+ */
+void header_scan_keep(struct header_scanner *s, enum header_field field,
+		      struct buf *out, size_t limit);
 
 /* A chunk of content in order; after a verdict other than MORE no more. */
 enum header_verdict header_scan(struct header_scanner *s, struct span chunk);

@@ -88,6 +88,69 @@ static void test_limit(void)
 	}
 }
 
+static void check_kept(const char *text, size_t limit, const char *want)
+{
+	struct span in = span_str(text);
+
+	for (size_t step = 1; step <= in.len; step++) {
+		struct buf raw = BUF_INIT, value = BUF_INIT;
+		struct span rest = in;
+		struct header_scanner s;
+
+		header_scan_init(&s, 4096);
+		header_scan_keep(&s, HEADER_MESSAGE_ID, &raw, limit);
+		while (rest.len && header_scan(&s, span_first(rest, step)) ==
+					   HEADER_MORE)
+			rest = span_skip(rest, span_first(rest, step).len);
+		header_scan_end(&s);
+		header_unfold(buf_span(&raw), 100, &value);
+		CHECK_SPAN(buf_span(&value), span_str(want));
+		buf_clear(&raw);
+		buf_clear(&value);
+	}
+}
+
+static void test_keep(void)
+{
+	check_kept(TEXT "\r\n", 99, "<1@x>");
+	check_kept("Message-ID:\r\n <1@x>\r\n\t(folded)\r\nA: b\r\n", 99,
+		   "<1@x> (folded)");
+	check_kept("Message-ID: <1@x>\r\nMessage-ID: <2@x>\r\n\r\n", 99,
+		   "<1@x>");
+	check_kept("Message-ID:\r\nMessage-ID: <2@x>\r\n\r\n", 99, "");
+	check_kept("Message-ID: <1@x>", 99, "<1@x>");
+	check_kept("A: b\r\n\r\nMessage-ID: <1@x>\r\n", 99, "");
+	check_kept("Message-ID:<1@x>\r\n\r\n", 4, "<1@x");
+	check_kept("Message-ID:<1@x>\r\n y\r\n\r\n", 0, "");
+}
+
+static void test_mailbox_line(void)
+{
+	static const struct {
+		const char *text;
+		bool want;
+	} cases[] = {
+		{ "From me Mon Jan 1\r\nA: b\r\n", true },
+		{ ">From me\r\n", true },
+		{ "From : me\r\n\r\n", false },
+		{ "from me\r\n", false },
+		{ "A: b\r\nFrom me\r\n", false },
+		{ "Frome me\r\n", false },
+		{ "From\r\n", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct span in = span_str(cases[i].text);
+
+		for (size_t step = 1; step <= in.len; step++) {
+			struct header_scanner s;
+
+			scan(&s, in, step, 4096, HEADER_DONE);
+			CHECK_INT(s.mailbox_line, cases[i].want);
+		}
+	}
+}
+
 static void check_find(const char *name, size_t nth, const char *want)
 {
 	struct span block = SPAN(TEXT "\r\nDate: body\r\n"), value;
@@ -217,6 +280,7 @@ static void test_received(void)
 }
 
 UNIT_MAIN("header", { "scan", test_scan }, { "ends", test_ends },
-	  { "limit", test_limit }, { "find", test_find },
+	  { "limit", test_limit }, { "keep", test_keep },
+	  { "mailbox line", test_mailbox_line }, { "find", test_find },
 	  { "unfold", test_unfold }, { "date", test_date },
 	  { "fields", test_fields }, { "received", test_received })
