@@ -13,6 +13,8 @@ libcodec_a_SOURCES = \
 	src/codec/imap_command.h \
 	src/codec/imap_line.c \
 	src/codec/imap_line.h \
+	src/codec/imap_mailbox.c \
+	src/codec/imap_mailbox.h \
 	src/codec/imap_response.c \
 	src/codec/imap_response.h \
 	src/codec/imap_verdict.c \

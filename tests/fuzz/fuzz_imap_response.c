@@ -1,8 +1,10 @@
 /*
  * IMAP responses: however the octets arrive the same responses come out, held
  * within the limits; what a provider says can be said on to a client as one
- * line of the same meaning, and its capabilities without its way to log in.
+ * line of the same meaning, and its capabilities without its way to log in;
+ * what it says of mailboxes and messages stays within bounds.
  */
+#include "codec/imap_mailbox.h"
 #include "codec/imap_response.h"
 #include "codec/imap_verdict.h"
 #include "codec/sasl.h"
@@ -78,6 +80,42 @@ static void check_verdict(const struct imap_response *r)
 	FUZZ_CHECK(v.verdict != VERDICT_MESSAGE_FAULT);
 }
 
+static void check_uids(const struct imap_uids *u)
+{
+	struct imap_uids back = { .n = 0 };
+	struct buf b = BUF_INIT;
+
+	FUZZ_CHECK(u->n <= IMAP_UIDS_MAX);
+	for (size_t i = 0; i < u->n; i++)
+		FUZZ_CHECK(u->list[i] > (i ? u->list[i - 1] : 0));
+	buf_add_str(&b, "UID ALL ");
+	imap_add_uids(&b, u);
+	if (u->n > 0)
+		FUZZ_CHECK(imap_esearch_parse(buf_span(&b), &back) &&
+			   back.n == u->n);
+	buf_clear(&b);
+}
+
+static void check_mailbox(const struct imap_response *r)
+{
+	struct imap_uids uids = { .n = 0 };
+	struct imap_fetched f;
+	struct buf name = BUF_INIT;
+	unsigned flags;
+
+	if (!imap_list_parse(r->text, &flags, &name))
+		FUZZ_CHECK(buf_len(&name) == 0);
+	FUZZ_CHECK(buf_len(&name) <= r->text.len);
+	if (!imap_search_parse(r->text, &uids))
+		FUZZ_CHECK(uids.n == 0);
+	check_uids(&uids);
+	if (imap_esearch_parse(r->text, &uids))
+		check_uids(&uids);
+	if (imap_fetch_parse(r->text, &f))
+		FUZZ_CHECK(f.uid <= UINT32_MAX);
+	buf_clear(&name);
+}
+
 static void run(struct span in, size_t step, const struct imap_limits *limits,
 		struct buf *log)
 {
@@ -107,6 +145,7 @@ static void run(struct span in, size_t step, const struct imap_limits *limits,
 		check_said_on(r);
 		check_verdict(r);
 		check_capabilities(r->capabilities);
+		check_mailbox(r);
 	}
 	imap_response_clear(&p);
 }

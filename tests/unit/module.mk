@@ -67,6 +67,12 @@ tests_unit_test_codec_imap_SOURCES = tests/unit/test_codec_imap.c
 tests_unit_test_codec_imap_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_imap_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
 
+check_PROGRAMS += tests/unit/test_codec_imap_mailbox
+TESTS += tests/unit/test_codec_imap_mailbox
+tests_unit_test_codec_imap_mailbox_SOURCES = tests/unit/test_codec_imap_mailbox.c
+tests_unit_test_codec_imap_mailbox_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_imap_mailbox_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
+
 UNIT_NET_LIBS = libnet.a libcodec.a libbase.a $(NET_LIBS) $(CUNIT_LIBS)
 EXTRA_DIST += tests/unit/net_rig.h
 check_PROGRAMS += tests/unit/test_net_conn
