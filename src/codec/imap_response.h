@@ -67,7 +67,10 @@ enum {
 	IMAP_CAP_STARTTLS = 1 << 5,
 	IMAP_CAP_LOGINDISABLED = 1 << 6,
 	IMAP_CAP_ID = 1 << 7,
-	IMAP_CAP_NAMESPACE = 1 << 8
+	IMAP_CAP_NAMESPACE = 1 << 8,
+	IMAP_CAP_SPECIAL_USE = 1 << 9,
+	IMAP_CAP_LIST_EXTENDED = 1 << 10,
+	IMAP_CAP_XLIST = 1 << 11
 };
 
 struct imap_capabilities {

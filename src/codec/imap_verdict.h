@@ -1,8 +1,8 @@
 /*
- * What a provider's answer to an IMAP sign-in, or to the probe after it,
- * means. The table is imap_verdict.def: the status decides first, the
- * response code second, known text last; except that a few texts say more than
- * any code and stand above.
+ * What a provider's answer to an IMAP sign-in, to the probe after it or to a
+ * later command means. The table is imap_verdict.def: the status decides
+ * first, the response code second, known text last; except that a few texts
+ * say more than any code and stand above.
  */
 #ifndef CODEC_IMAP_VERDICT_H
 #define CODEC_IMAP_VERDICT_H
@@ -12,7 +12,8 @@
 
 enum imap_verdict_stage {
 	IMAP_AT_LOGIN = 1 << 0, /* greeting, AUTHENTICATE or LOGIN */
-	IMAP_AT_PROBE = 1 << 1
+	IMAP_AT_PROBE = 1 << 1,
+	IMAP_AT_COMMAND = 1 << 2, /* once the mailbox is known to be there */
 };
 
 struct imap_verdict_input {

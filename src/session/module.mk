@@ -3,6 +3,11 @@ libsession_a_SOURCES = \
 	src/session/imap_client.c \
 	src/session/imap_client.h \
 	src/session/imap_client_internal.h \
+	src/session/imap_mailbox.c \
+	src/session/imap_mailbox.h \
+	src/session/imap_mailbox_dialogue.h \
+	src/session/imap_mailbox_find.c \
+	src/session/imap_mailbox_internal.h \
 	src/session/imap_server.c \
 	src/session/imap_server.h \
 	src/session/pump.c \

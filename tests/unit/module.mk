@@ -143,6 +143,19 @@ tests_unit_test_session_imap_client_SOURCES = tests/unit/test_session_imap_clien
 tests_unit_test_session_imap_client_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_session_imap_client_LDADD = $(UNIT_SESSION_LIBS)
 
+EXTRA_DIST += tests/unit/mailbox_rig.h
+check_PROGRAMS += tests/unit/test_session_imap_append
+TESTS += tests/unit/test_session_imap_append
+tests_unit_test_session_imap_append_SOURCES = tests/unit/test_session_imap_append.c
+tests_unit_test_session_imap_append_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_session_imap_append_LDADD = $(UNIT_SESSION_LIBS)
+
+check_PROGRAMS += tests/unit/test_session_imap_mailbox
+TESTS += tests/unit/test_session_imap_mailbox
+tests_unit_test_session_imap_mailbox_SOURCES = tests/unit/test_session_imap_mailbox.c
+tests_unit_test_session_imap_mailbox_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_session_imap_mailbox_LDADD = $(UNIT_SESSION_LIBS)
+
 check_PROGRAMS += tests/unit/test_session_pump
 TESTS += tests/unit/test_session_pump
 tests_unit_test_session_pump_SOURCES = tests/unit/test_session_pump.c

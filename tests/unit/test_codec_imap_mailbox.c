@@ -29,7 +29,8 @@ static void hear(struct heard *h, const char *line, size_t step)
 	CHECK_INT(in.len, 0);
 }
 
-#define WHOLE_AND_BY_BYTES(step) for (size_t step = 1; step < 9999; step += 9997)
+#define WHOLE_AND_BY_BYTES(step) \
+	for (size_t step = 1; step < 9999; step += 9997)
 
 static const struct {
 	const char *line;
@@ -60,7 +61,8 @@ static const struct {
 	{ "* LIST (\\Sentry \\NotSent) \"/\" a\r\n", true, 0, "a" },
 	{ "* LIST\r\n", false }, { "* LIST \r\n", false },
 	{ "* LIST (\r\n", false }, { "* LIST (\\Sent\r\n", false },
-	{ "* LIST (\\Sent) \r\n", false }, { "* LIST (\\Sent) \"/\"\r\n", false },
+	{ "* LIST (\\Sent) \r\n", false },
+	{ "* LIST (\\Sent) \"/\"\r\n", false },
 	{ "* LIST (\\Sent) \"/\" \r\n", false },
 	{ "* LIST (\\Sent) \"/\" \"a\r\n", false },
 	{ "* LIST (\\Sent) \"/\" \"a\\\r\n", false },

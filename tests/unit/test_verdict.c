@@ -224,6 +224,8 @@ static void test_smtp_every_code(void)
 enum {
 	LOGIN = IMAP_AT_LOGIN,
 	PROBE = IMAP_AT_PROBE,
+	COMMAND = IMAP_AT_COMMAND,
+	ANY = LOGIN | PROBE | COMMAND,
 	NO = BIT(IMAP_STATUS_NO),
 	BAD = BIT(IMAP_STATUS_BAD),
 	BYE = BIT(IMAP_STATUS_BYE),
@@ -268,7 +270,7 @@ static void test_imap_rows(void)
 	for (size_t i = 0; i < ARRAY_SIZE(imap_rows); i++) {
 		const struct imap_row *r = &imap_rows[i];
 
-		for (unsigned stage = LOGIN; stage <= PROBE; stage <<= 1)
+		for (unsigned stage = LOGIN; stage <= COMMAND; stage <<= 1)
 			for (int s = 0; s < IMAP_STATUS_COUNT; s++)
 				if ((r->stages & stage) &&
 				    (r->statuses & BIT(s)))
@@ -310,6 +312,14 @@ static const struct {
 	  "Invalid credentials (Failure)", VERDICT_TOKEN, "token-refused" },
 	{ LOGIN, IMAP_STATUS_NONE, "", "", VERDICT_TEMPORARY,
 	  "response-not-understood" },
+	{ COMMAND, IMAP_STATUS_NO, "TRYCREATE", "No such mailbox",
+	  VERDICT_TEMPORARY, "command-refused" },
+	{ COMMAND, IMAP_STATUS_NO, "OVERQUOTA", "Mailbox is full",
+	  VERDICT_ACCOUNT_BLOCKED, "over-quota" },
+	{ COMMAND, IMAP_STATUS_NO, "", "[AUTHENTICATIONFAILED]",
+	  VERDICT_TEMPORARY, "command-refused" },
+	{ COMMAND, IMAP_STATUS_BAD, "", "User is authenticated but not "
+	  "connected.", VERDICT_ACCOUNT_BLOCKED, "not-connected" },
 };
 
 static void test_imap_responses(void)
