@@ -1,8 +1,13 @@
-/* The nth allocation fails. What the C library allocates comes here, too. */
+/*
+ * The nth allocation fails. What the C library allocates comes here, too, and
+ * what others ask of the kernel directly.
+ */
 #include <errno.h>
 #include <execinfo.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "page.h"
@@ -84,4 +89,18 @@ int posix_memalign(void **out, size_t alignment, size_t n)
 		return ENOMEM;
 	*out = p;
 	return 0;
+}
+
+/* A stack, a file or shared memory is another thing. */
+void *mmap64(void *at, size_t n, int protection, int flags, int fd, off64_t from)
+{
+	if (flags & MAP_ANONYMOUS && !(flags & (MAP_STACK | MAP_SHARED)) &&
+	    refused("mmap", n))
+		return MAP_FAILED;
+	return (void *)syscall(SYS_mmap, at, n, protection, flags, fd, from);
+}
+
+void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t from)
+{
+	return mmap64(at, n, protection, flags, fd, from);
 }

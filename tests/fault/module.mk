@@ -18,3 +18,9 @@ tests/fault/libfault.so: $(FAULT_FILES) tests/fault/page.h
 	$(AM_V_CCLD)$(MKDIR_P) tests/fault && \
 	$(CC) $(FAULT_CFLAGS) -shared -o $@ \
 		$(addprefix $(top_srcdir)/,$(FAULT_FILES)) -pthread
+
+# All fault suites in full: hours. See its README.md.
+soak: all tests/fault/libfault.so
+	MAILBEARER_BUILD=$(abs_top_builddir) $(top_srcdir)/tests/system/run --soak
+
+.PHONY: soak

@@ -125,6 +125,7 @@ class Daemon:
         # The roles run as another user when the daemon is started by root.
         os.chmod(self.dir, 0o755)
         self.process, self.startups = None, 0
+        self.env = {}  # for its processes, beside our own
         self.allowed = set()
         self.smtp_port, self.imap_port, self.web_port = free_ports(3)
         self.ca, self.certificate, self.key = make_certificate(self.dir)
@@ -211,7 +212,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 argv or [program('mailbearerd'), '-c', self.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**environment(), **(env or {})}, **popen)
+                env={**environment(), **self.env, **(env or {})}, **popen)
         if wait:
             self.wait_ready()
         return self

@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	tests/system/clients.py \
 	tests/system/daemon.py \
 	tests/system/fault.py \
+	tests/system/fault_case.py \
 	tests/system/hand_over.py \
 	tests/system/harness.py \
 	tests/system/lab.py \
@@ -37,6 +38,7 @@ EXTRA_DIST += \
 	tests/system/senders.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
+	tests/system/test_fault_disk.py \
 	tests/system/test_imap.py \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \

@@ -1,0 +1,170 @@
+"""What the fault suites share: a daemon whose machine fails on demand."""
+import collections
+import hashlib
+import os
+import re
+import signal
+import sys
+
+from daemon import BUILD, Daemon, sanitized
+from fault import Fault
+from harness import message
+from lab import until
+from raw import Smtp
+from sandbox_case import BOB, DEMO, UsersCase
+
+# Everything, as make soak does, or as much as fits into a minute?
+FULL = bool(os.environ.get('MAILBEARER_SOAK'))
+
+if sanitized():
+    sys.exit('the fault suites need a build without sanitizers')
+
+
+def size(name, small, full):
+    """A number from the environment, or else by what kind of run it is."""
+    return int(os.environ.get(f'MAILBEARER_{name}') or (full if FULL
+                                                        else small))
+
+
+class Tail:
+    """A growing log, read once."""
+
+    def __init__(self, path):
+        self.path, self.at, self.rest = path, 0, ''
+        self.ready = set()
+
+    def lines(self):
+        """What is new."""
+        with open(self.path, encoding='utf-8', errors='replace') as f:
+            f.seek(self.at)
+            text = self.rest + f.read()
+            self.at = f.tell()
+        *lines, self.rest = text.split('\n')
+        for line in lines:
+            found = re.search(r'\[(\d+)\]: .*event=role-ready', line)
+            if found:
+                self.ready.add(int(found[1]))
+        return lines
+
+
+class FaultCase(UsersCase):
+    """One relay, so that what happens in it can be counted."""
+    ini = {'mailbearer': {'workers': '1'},
+           'retry': {'first': '1s', 'longest': '1s', 'attempts': '8',
+                     'window': '60s'},
+           'queue': {'verdict_timeout': '6s', 'reserve_bytes': '0',
+                     'max_message': '64M'}}
+    roles = ('relay', 'keeper', 'courier', 'desk')
+    allowed = {'role-died', 'store-error'}
+
+    @classmethod
+    def launch(cls, *args, **kw):
+        cls.daemon = Daemon(*args, **kw)
+        cls.addClassCleanup(cls.end)
+        cls.daemon.allowed |= cls.allowed
+        cls.fault = Fault(cls.daemon.dir, BUILD)
+        cls.daemon.env = cls.fault.env
+        cls.prepare()
+        cls.daemon.start()
+        cls.tail = Tail(cls.daemon.log_path)
+
+    @classmethod
+    def prepare(cls):
+        """Before the daemon starts."""
+
+    def setUp(self):
+        self.fault.clear()
+        self.settle()
+        super().setUp()
+        self.box.settings(reuse='allow', store_bodies=False)
+        self.sent = {}
+
+    def tearDown(self):
+        self.fault.clear()
+        super().tearDown()
+
+    # ---- the daemon
+
+    def whole(self):
+        """Do all roles run, and serve?"""
+        self.tail.lines()
+        running = self.daemon.roles()
+        try:
+            return (sorted(running.values()) == sorted(self.roles)
+                    and set(running) <= self.tail.ready
+                    and self.daemon.get('/readyz')[0] == 200)
+        except OSError:
+            return False
+
+    def settle(self):
+        """
+        Roles that died are there again. The supervisor takes them for
+        settled, so that the next that dies is started again at once, too.
+        """
+        try:
+            until(self.whole, 'all roles', 40)
+        except AssertionError as e:
+            raise AssertionError(f'{e}\n{self.daemon.tail()}') from None
+        self.fault.later(11, ['mailbearerd'])
+
+    def kill_all(self):
+        self.daemon.stop(signal.SIGKILL)
+        self.daemon.start()
+
+    def signed_in(self):
+        """Signs in unless the account works."""
+        if self.state(DEMO) != 'connected':
+            self.sign_in_user('demo')
+        self.wait_state(DEMO, 'connected')
+
+    def die(self):
+        """The grant of demo dies; what is sent from here on is queued."""
+        self.box.kill_grant('demo', aadsts=50173)
+        if self.state(DEMO) == 'connected':
+            reply = self.try_send('finds-out')
+            self.assertRegex(reply, 'Queued as')
+        self.wait_state(DEMO, 'reauthorize')
+
+    # ---- messages
+
+    def try_send(self, key, body=b'A line.\r\n', rcpt=BOB):
+        """The reply that decided; empty when the connection ended."""
+        login = self.daemon.login(DEMO)
+        data = message(DEMO, rcpt, key, body)
+        self.sent[hashlib.sha256(data).hexdigest()] = key
+        try:
+            with Smtp(login.smtp_port, login.ca) as client:
+                reply = client.login(login)
+                if reply[:3] == '235':
+                    reply = client.message(DEMO, [rcpt], data)
+        except TimeoutError:
+            raise AssertionError(f'{key}: no answer') from None
+        except OSError:
+            return ''
+        return reply.rstrip()
+
+    def arrived_keys(self):
+        """What the provider took, in order; it came as it was sent."""
+        digests = [m['sha256'] for m in self.box.messages()]
+        self.assertEqual([d for d in digests if d not in self.sent], [],
+                         'came otherwise than sent')
+        return [self.sent[d] for d in digests]
+
+    def assert_kept(self, accepted, refused=(), seconds=60):
+        """
+        What was accepted arrives, whole and once; what was refused does not.
+        """
+        try:
+            until(lambda: not self.queued(), 'an empty queue', seconds)
+        except AssertionError as e:
+            raise AssertionError(
+                f'{e}\n{self.daemon.ctl("status")[1]}\n'
+                f'{self.daemon.tail()}') from None
+        copies = collections.Counter(self.arrived_keys())
+        self.assertEqual([k for k in accepted if k not in copies], [],
+                         'accepted and lost')
+        self.assertEqual({k: n for k, n in copies.items()
+                          if k in accepted and n > 1}, {}, 'came twice')
+        self.assertEqual([k for k in refused if k in copies], [],
+                         'refused and delivered all the same')
+        self.assertEqual(self.box.violations(), [])
