@@ -46,6 +46,11 @@ class Conn:
         self.user = None            # whose mailbox it is logged in to
         self.owner = None           # whose token did it
         self.closed = None
+        # octets inside TLS, and how many there may be (see limit)
+        self.read = self.written = 0
+        self.most_read = self.most_written = None
+        self.reset_at_limit = False
+        self.pause = 0
         self._waiting = {}
         self._lock = asyncio.Lock()
 
@@ -99,20 +104,47 @@ class Conn:
         await self._attempt(self.sock.do_handshake)
         self.tls = self.sock.version()
 
+    # -- trouble -----------------------------------------------------------
+
+    def limit(self, read=None, written=None, reset=False, pause=0):
+        """The connection is cut as soon as so many octets were read, and
+        instead of writing more than so many; with pause they go one by one,
+        so many seconds apart. Counted from its beginning, inside TLS."""
+        self.most_read, self.most_written = read, written
+        self.reset_at_limit, self.pause = reset, pause
+
+    def _cut(self):
+        self.abort("cut by a limit", reset=self.reset_at_limit)
+        raise Closed(self.closed)
+
+    def _room(self, done, most):
+        step = 1 if self.pause else CHUNK
+        return step if most is None else min(step, most - done)
+
     # -- reading -----------------------------------------------------------
 
     async def fill(self):
         """Reads at least one byte into buf; sends what is collected first."""
+        most = self._room(self.read, self.most_read)
+        if most <= 0:
+            await self.flush()
+            self._cut()
+        if self.pause:
+            await self.flush()
+            await asyncio.sleep(self.pause)
         try:
-            data = self.sock.recv(CHUNK) if not self.out else None
+            data = self.sock.recv(most) if not self.out else None
         except (OSError, ValueError):
             data = None
         if data is None:
             await self.flush()
-            data = await self._attempt(self.sock.recv, CHUNK)
+            data = await self._attempt(self.sock.recv, most)
         if not data:
             self.abort("closed by peer")
             raise Closed(self.closed)
+        self.read += len(data)
+        if self.read == self.most_read:
+            self._cut()
         self.buf += data
 
     async def readline(self, limit):
@@ -152,9 +184,11 @@ class Conn:
     def pending(self):
         """Bytes that have come but were not read: buffered here, in OpenSSL
         or, without waiting, in the kernel."""
-        if not self.buf and not self.closed:
+        most = self._room(self.read, self.most_read) - 1
+        if not self.buf and not self.closed and most > 0:
             try:
-                self.buf += self.sock.recv(CHUNK)
+                self.buf += self.sock.recv(most)
+                self.read += len(self.buf)
             except (OSError, ValueError):
                 pass
         return len(self.buf)
@@ -184,8 +218,14 @@ class Conn:
         view = memoryview(data)
         sent, since = 0, 0
         while sent < len(view):
+            most = self._room(self.written, self.most_written)
+            if most <= 0:
+                self._cut()
+            if self.pause:
+                await asyncio.sleep(self.pause)
             step = await self._attempt(self.sock.send,
-                                       view[sent:sent + CHUNK])
+                                       view[sent:sent + most])
+            self.written += step
             sent += step
             since += step
             if since >= 4 * CHUNK:

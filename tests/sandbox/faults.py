@@ -18,10 +18,13 @@ FIELDS = {
     "preset", "aadsts", "protocol", "stage", "match", "times", "skip",
     "reply", "close", "reset", "delay", "drop", "record", "stall", "garbage",
     "flood", "challenge", "inject", "status", "headers", "body", "json",
-    "content_type", "after_bytes", "note", "cleared_by",
+    "content_type", "after_bytes", "note", "cleared_by", "cut_after_read",
+    "cut_after_written", "pause",
 }
 ACTIONS = FIELDS - {"preset", "aadsts", "protocol", "stage", "match", "times",
                     "skip", "note", "cleared_by", "record"}
+
+LIMITS = {"cut_after_read", "cut_after_written", "pause"}
 
 
 class Presets:
@@ -174,6 +177,11 @@ class Faults:
         """Carries out everything but drop and record. True when the peer
         has had its answer; False when work should go on as if nothing was.
         Raises Closed when the connection is over."""
+        if set(fault.fields) & LIMITS:
+            conn.limit(fault.get("cut_after_read"),
+                       fault.get("cut_after_written"),
+                       bool(fault.get("reset")), fault.get("pause", 0))
+            return False
         if fault.get("delay"):
             await conn.flush()
             await self.stall(conn, fault.get("delay"))

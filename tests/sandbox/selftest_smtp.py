@@ -6,6 +6,7 @@ import json
 import smtplib
 import socket
 import ssl
+import time
 
 from selfcase import (ALICE, BOB, DEMO, MAIL, Case, b64, box, sasl,
                       until_closed)
@@ -187,6 +188,32 @@ class SmtpTest(Case):
             self.send(server, mail="x" * 70 + "\r\n" * 100000)
         self.assertEqual(box.messages(), [])
 
+    def test_cut_at_an_octet(self):
+        greeting = b"220 mail.example.test ESMTP sandbox\r\n"
+        for count in (1, len(greeting) - 1, len(greeting)):
+            box.fault(protocol="smtp", stage="connect",
+                      cut_after_written=count)
+            sock = self.tls_socket("smtps")
+            self.assertEqual(sock.recv(1), greeting[:1])
+            if count == len(greeting):
+                sock.sendall(b"QUIT\r\n")
+            self.assertEqual(until_closed(sock), greeting[1:count])
+        box.fault(protocol="smtp", stage="connect", cut_after_read=9)
+        sock = self.tls_socket("smtps")
+        sock.sendall(b"NOOP\r\nNOOP\r\n")
+        self.assertEqual(until_closed(sock), greeting + b"250 2.0.0 Ok\r\n")
+        ended = box.wait(event="close", why="cut by a limit", count=4)
+        self.assertEqual([(e["read"], e["written"]) for e in ended],
+                         [(0, 1), (0, 36), (6, 37), (9, 51)])
+
+    def test_octet_by_octet(self):
+        box.fault(protocol="smtp", stage="connect", pause=0.005)
+        sock = self.tls_socket("smtps")
+        start = time.monotonic()
+        sock.sendall(b"NOOP\r\nQUIT\r\n")
+        self.assertTrue(until_closed(sock).endswith(b"221 2.0.0 Bye\r\n"))
+        self.assertGreater(time.monotonic() - start, 0.3)
+
     def test_garbage_flood_and_silence(self):
         box.fault("smtp-garbage-greeting")
         self.assertEqual(len(until_closed(self.tls_socket("smtps"))), 4096)
@@ -236,13 +263,16 @@ class SmtpTest(Case):
         for port in ("wrong_smtps", "wrong_imaps", "wrong_oauth"):
             with self.assertRaises(ssl.SSLCertVerificationError):
                 self.tls_socket(port)
-        box.settings(certificate="untrusted")
-        with self.assertRaises(ssl.SSLCertVerificationError):
-            self.tls_socket("smtps")
+        for name in ("untrusted", "expired"):
+            box.settings(certificate=name)
+            with self.assertRaisesRegex(
+                    ssl.SSLCertVerificationError,
+                    "self-signed" if name == "untrusted" else name):
+                self.tls_socket("smtps")
         box.settings(certificate="good", tls_min="1.0", tls_max="1.1")
         with self.assertRaises(ssl.SSLError):
             self.tls_socket("smtps")
-        box.wait(event="tls-failed", protocol="smtp", count=2)
+        box.wait(event="tls-failed", protocol="smtp", count=3)
 
     def test_kill_ends_sessions(self):
         server = self.ready()

@@ -115,7 +115,8 @@ class Session(Auth):
                 pass
             await self.conn.close("quit")
         finally:
-            self.state.note("smtp", "close", self.conn, why=self.conn.closed)
+            self.state.note("smtp", "close", self.conn, why=self.conn.closed,
+                            read=self.conn.read, written=self.conn.written)
             self.state.count_end(self.conn)
 
     async def command(self):

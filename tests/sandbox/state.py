@@ -64,7 +64,7 @@ CHOICES = {
     "reuse": ("revoke", "allow"),
     "expires_in": ("number", "string", "omit"),
     "failure_shape": ("challenge", "direct"),
-    "certificate": ("good", "mismatch", "untrusted"),
+    "certificate": ("good", "mismatch", "untrusted", "expired"),
     "tls_min": ("1.0", "1.1", "1.2", "1.3"),
     "tls_max": ("1.0", "1.1", "1.2", "1.3"),
     "bare_lf": ("reject", "accept"),

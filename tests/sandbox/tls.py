@@ -1,10 +1,11 @@
 """The sandbox's own certificate authority and its server certificates,
 made with the openssl command; and the TLS contexts built from them.
 
-DIR/tls/ca.crt is what a client must trust. Three server certificates:
+DIR/tls/ca.crt is what a client must trust. The server certificates:
 good      signed by the CA, for the names a client uses
 mismatch  signed by the CA, for another host
 untrusted self-signed, for the right names
+expired   signed by the CA, for the right names, until yesterday
 """
 
 import os
@@ -12,7 +13,7 @@ import ssl
 import subprocess
 
 NAMES = "DNS:localhost,DNS:mail.example.test,IP:127.0.0.1,IP:::1"
-CERTIFICATES = ("good", "mismatch", "untrusted")
+CERTIFICATES = ("good", "mismatch", "untrusted", "expired")
 VERSIONS = {
     "1.0": ssl.TLSVersion.TLSv1,
     "1.1": ssl.TLSVersion.TLSv1_1,
@@ -42,10 +43,25 @@ def _certificate(folder, name, subject, extensions, ca=None):
                    stderr=subprocess.PIPE)
 
 
+def _expired(folder, extensions):
+    """openssl req knows no days that are over; openssl x509 does."""
+    def openssl(*command):
+        subprocess.run(["openssl", *command], check=True, cwd=folder,
+                       stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with open(os.path.join(folder, "expired.ext"), "w") as file:
+        file.write("\n".join(extensions) + "\n")
+    openssl("req", "-config", "req.cnf", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+            "-keyout", "expired.key", "-out", "expired.csr")
+    openssl("x509", "-req", "-in", "expired.csr", "-CA", "ca.crt", "-CAkey",
+            "ca.key", "-CAcreateserial", "-days", "-1", "-extfile",
+            "expired.ext", "-out", "expired.crt")
+
+
 def make(folder):
     """Creates CA and certificates in folder unless they are there."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    if os.path.exists(os.path.join(folder, "complete")):
+    if os.path.exists(os.path.join(folder, "complete-2")):
         return
     with open(os.path.join(folder, "req.cnf"), "w") as config:
         config.write(CONFIG)
@@ -61,7 +77,8 @@ def make(folder):
     _certificate(folder, "good", "localhost", leaf + right, "ca")
     _certificate(folder, "mismatch", "other.example.test", leaf + other, "ca")
     _certificate(folder, "untrusted", "localhost", leaf + right)
-    open(os.path.join(folder, "complete"), "w").close()
+    _expired(folder, leaf + right)
+    open(os.path.join(folder, "complete-2"), "w").close()
 
 
 class Contexts:
