@@ -170,7 +170,8 @@ class Boxes:
                 continue
             below = any(n.startswith(name + "/") for n in names)
             flags = ["\\HasChildren" if below else "\\HasNoChildren"]
-            flags += [SPECIAL[name]] if name in SPECIAL else []
+            if name in SPECIAL and self.state.settings["special_use"]:
+                flags.append(SPECIAL[name])
             self.conn.put(b'* %s (%s) "/" %s\r\n' % (
                 verb.encode(), " ".join(flags).encode(), quote(name)))
         return "OK %s completed" % verb

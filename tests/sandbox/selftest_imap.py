@@ -89,6 +89,8 @@ class ImapTest(Case):
         names = b" ".join(server.list()[1])
         self.assertIn(b'"Archive/2026"', names)
         self.assertIn(b"\\Sent", names)
+        box.settings(special_use=False)
+        self.assertNotIn(b"\\Sent", b" ".join(server.list()[1]))
         self.assertEqual(server.status("Trash", "(MESSAGES UNSEEN)")[1],
                          [b'"Trash" (MESSAGES 1 UNSEEN 0)'])
         self.assertEqual(server.namespace()[0], "OK")

@@ -34,6 +34,40 @@ class SmtpTest(Case):
         self.assertEqual(len(box.mailbox(DEMO, "Sent")), 4)
         self.assertEqual(box.violations(), [])
 
+    def copy(self):
+        """What IMAP tells of the copy of <m1@example.test>."""
+        server = self.imap()
+        server.select("Sent", readonly=True)
+        uids = server.uid("SEARCH", None, "SINCE", "1-Jan-2026", "HEADER",
+                          "Message-ID", "<m1@example.test>")[1][0].decode()
+        if not uids:
+            return None
+        return server.uid(
+            "FETCH", uids.replace(" ", ","), "(UID INTERNALDATE"
+            " BODY.PEEK[HEADER.FIELDS (RECEIVED)])")[1][0]
+
+    def test_sent_copy_bears_a_trace(self):
+        mail = "Message-ID: <m1@example.test>\r\n" + MAIL
+        server = self.ready()
+        self.assertIsNone(self.copy())
+        self.send(server, mail=mail)
+        head, trace = self.copy()
+        self.assertRegex(head, rb'^1 \(UID 1 INTERNALDATE "[ \d]\d-\w{3}-')
+        self.assertTrue(trace.startswith(b"Received: from "))
+        self.assertEqual(box.mailbox(DEMO, "Sent")[0]["size"],
+                         len(trace) - 2 + len(mail))
+        box.reset()
+        box.settings(sent_trace=False)
+        self.send(self.ready(), mail=mail)
+        self.assertEqual(self.copy()[1], b"\r\n")
+
+    def test_sent_copy_may_come_late(self):
+        box.settings(sent_delay=0.3)
+        self.send(self.ready())
+        self.assertEqual(box.mailbox(DEMO, "Sent"), [])
+        box.wait(event="copy")
+        self.assertEqual(len(box.mailbox(DEMO, "Sent")), 1)
+
     def test_failure_shapes(self):
         for mech, dummy, bad in (("XOAUTH2", "", "AQ=="),
                                  ("OAUTHBEARER", "AQ==", "")):

@@ -6,6 +6,7 @@ What breaks a rule is refused and noted as a violation.
 """
 
 import asyncio
+import email.utils
 import hashlib
 import re
 import time
@@ -447,10 +448,31 @@ class Session(Auth):
                 if user:
                     user.store.deliver("INBOX", raw)
             if self.settings["sent_copy"]:
-                self.user.store.deliver("Sent", raw, {"\\Seen"})
+                self.file_copy(raw, number)
         state.note("smtp", "message", self.conn, number=number,
                    size=len(raw), sha256=digest, token=self.token)
         return number
+
+    def file_copy(self, raw, number):
+        """Into Sent, as it left the submission server: with its trace."""
+        trace = ("Received: from %s by mail.example.test with ESMTPSA"
+                 " id %d;\r\n %s\r\n" % (
+                     self.greeted or "unknown", number,
+                     email.utils.formatdate())).encode()
+        copy = (trace if self.settings["sent_trace"] else b"") + raw
+        state, box, conn = self.state, self.user.store, self.conn
+        message = state.messages[-1]
+
+        def deliver():
+            # a reset meanwhile has emptied the mailboxes
+            if message in state.messages:
+                box.deliver("Sent", copy, {"\\Seen"})
+                state.note("smtp", "copy", conn, number=number)
+        delay = self.settings["sent_delay"]
+        if delay:
+            asyncio.get_running_loop().call_later(delay, deliver)
+        else:
+            deliver()
 
     # -- the rest ----------------------------------------------------------
 

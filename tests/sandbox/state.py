@@ -50,9 +50,12 @@ DEFAULTS = {
     "early_talk": "reject",
     "sender_check": "off",
     "sent_copy": True,
+    "sent_trace": True,
+    "sent_delay": 0,
     "store_bodies": True,
     # IMAP
     "sasl_ir": True,
+    "special_use": True,
     "imap_capability_in_greeting": True,
     "imap_capability_in_ok": True,
     "imap_capabilities": ["LITERAL+", "ID", "IDLE", "NAMESPACE", "UIDPLUS",
