@@ -1,8 +1,7 @@
 /*
  * What a provider's answer to an IMAP sign-in, to the probe after it or to a
- * later command means. The table is imap_verdict.def: the status decides
- * first, the response code second, known text last; except that a few texts
- * say more than any code and stand above.
+ * later command means. The table is imap_verdict.def: the response code
+ * decides first, known text second, the bare status last.
  */
 #ifndef CODEC_IMAP_VERDICT_H
 #define CODEC_IMAP_VERDICT_H

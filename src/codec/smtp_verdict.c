@@ -34,10 +34,10 @@ static const struct row {
 	unsigned hold_s;
 	const char *cause, *meaning, *step;
 } rows[] = {
-#define SMTP_ROW(stages, code, enhanced, text, verdict, fresh, hold, cause,  \
-		 meaning, step)                                              \
-	{ stages, code, enhanced, text, VERDICT_##verdict, VERDICT_##fresh,  \
-	  hold, cause, meaning, step },
+#define RESULT(verdict, fresh, hold, cause, meaning, step) \
+	VERDICT_##verdict, VERDICT_##fresh, hold, cause, meaning, step
+#define SMTP_ROW(stages, code, enhanced, text, ...) \
+	{ stages, code, enhanced, text, RESULT(__VA_ARGS__) },
 #include "codec/smtp_verdict.def"
 };
 

@@ -13,7 +13,9 @@ enum verdict {
 	VERDICT_ACCEPTED,
 	VERDICT_MESSAGE_FAULT,   /* for the message's own sake: relay, bounce */
 	VERDICT_TOKEN,           /* refresh once and try again */
+	VERDICT_MESSAGE_LATER,   /* this message waits, no other does */
 	VERDICT_TEMPORARY,       /* try again later */
+	VERDICT_LINGERING,       /* so, but a human looks if it lasts */
 	VERDICT_THROTTLED,       /* fewer at once, later */
 	VERDICT_ACCOUNT_BLOCKED, /* everything of the account waits */
 	VERDICT_REAUTHORIZE,     /* the owner signs in again */

@@ -143,9 +143,9 @@ static bool try_again(struct delivery *d, const struct smtp_result *r,
 static void rejected(struct delivery *d, const struct smtp_failure *f)
 {
 	struct verdict_result v = verdict_of_failure(f, false);
-	/* a 4xx at RCPT or to the content says nothing about the account */
-	bool own = v.verdict == VERDICT_TEMPORARY && f->code / 100 == 4 &&
-		   (f->stage == SMTP_STAGE_RCPT ||
+	/* a 4xx to the content may be about the content */
+	bool own = v.verdict == VERDICT_MESSAGE_LATER ||
+		   (v.verdict == VERDICT_TEMPORARY && f->code / 100 == 4 &&
 		    f->stage == SMTP_STAGE_FINAL);
 
 	log_attempt(d, f, &v);

@@ -32,10 +32,10 @@ struct smtp_row {
 #define ANY { 0, 0, 0, 0 }
 
 static const struct smtp_row smtp_rows[] = {
-#define SMTP_ROW(stages, code, enhanced, text, verdict, fresh, hold, cause,  \
-		 meaning, step)                                              \
-	{ stages, code, enhanced, text, VERDICT_##verdict, VERDICT_##fresh,  \
-	  hold, cause, meaning, step },
+#define RESULT(verdict, fresh, hold, cause, meaning, step) \
+	VERDICT_##verdict, VERDICT_##fresh, hold, cause, meaning, step
+#define SMTP_ROW(stages, code, enhanced, text, ...) \
+	{ stages, code, enhanced, text, RESULT(__VA_ARGS__) },
 #include "codec/smtp_verdict.def"
 };
 
@@ -78,7 +78,8 @@ static void test_smtp_rows(void)
 		CHECK(r->fresh != VERDICT_TOKEN);
 		/* nobody's mail bounces because a sign-in failed */
 		CHECK(!(r->stages & (AUTH | GREETING)) ||
-		      r->verdict != VERDICT_MESSAGE_FAULT);
+		      (r->verdict != VERDICT_MESSAGE_FAULT &&
+		       r->verdict != VERDICT_MESSAGE_LATER));
 		/* what is temporary for the server is never final here */
 		CHECK((r->code != 4 && r->code / 100 != 4) ||
 		      r->verdict != VERDICT_MESSAGE_FAULT);
@@ -150,7 +151,7 @@ static const struct {
 	  VERDICT_THROTTLED, "too-many-connections" },
 	{ EOD, 432, "4.3.2",
 	  "STOREDRV.Deliver; recipient thread limit exceeded",
-	  VERDICT_TEMPORARY, "recipient-busy" },
+	  VERDICT_MESSAGE_LATER, "recipient-busy" },
 	{ MAIL, 451, "4.7.500", "Server busy. Please try again later",
 	  VERDICT_THROTTLED, "server-busy" },
 	{ MAIL, 451, "4.7.0", "Temporary server error", VERDICT_TEMPORARY,
@@ -159,7 +160,7 @@ static const struct {
 	  "bad-recipient" },
 	{ RCPT, 550, "5.1.8", "Access denied, bad outbound sender",
 	  VERDICT_ACCOUNT_BLOCKED, "sender-restricted" },
-	{ RCPT, 552, "", "too many recipients", VERDICT_TEMPORARY,
+	{ RCPT, 552, "", "too many recipients", VERDICT_MESSAGE_LATER,
 	  "too-many-recipients" },
 	{ RCPT, 552, "5.2.2", "mailbox full", VERDICT_MESSAGE_FAULT,
 	  "recipient-mailbox" },
