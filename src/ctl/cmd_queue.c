@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "codec/base64.h"
 #include "ctl/api.h"
+#include "ctl/past.h"
 #include "ctl/text.h"
 #include "ctl/trouble.h"
 
@@ -110,23 +111,76 @@ static void add_why(struct ctl *ctl, struct buf *out, const struct json *m)
 	buf_clear(&line);
 }
 
-enum ctl_exit cmd_queue_why(struct ctl *ctl, const struct args *a)
+/* It has left the queue, or never was in it: what became of it. */
+static bool past_of(struct ctl *ctl, const char *id, struct api_answer *answer)
+{
+	struct buf path = BUF_INIT;
+
+	api_path(&path, "/v1/history?id=", span_str(id), "");
+	api_try(ctl, "GET", buf_span(&path), NULL, API_TIMEOUT_S, answer);
+	buf_clear(&path);
+	if (answer->exit == CTL_FINE &&
+	    json_count(json_get(answer->doc, "history")) > 0)
+		return true;
+	api_clear(answer);
+	return false;
+}
+
+/* Newest last. */
+static void add_past(struct ctl *ctl, struct buf *out, const struct json *rows)
+{
+	for (size_t i = json_count(rows); i-- > 0;) {
+		struct buf line = BUF_INIT;
+
+		past_add_sentence(&line, json_at(rows, i));
+		text_wrap(out, buf_span(&line), 0, ctl->screen.width);
+		buf_clear(&line);
+	}
+}
+
+static enum ctl_exit why_gone(struct ctl *ctl, const char *id,
+			      const struct api_answer *missing)
 {
 	struct buf out = BUF_INIT;
 	struct api_answer answer;
-	enum ctl_exit exit = api_get_named(ctl, "/v1/queue/", args_get(a, "ID"),
-					   "", &answer);
 
-	if (exit != CTL_FINE)
-		return exit;
+	if (!past_of(ctl, id, &answer)) {
+		api_complain(ctl, missing);
+		return missing->exit;
+	}
 	if (ctl->json) {
+		api_print(answer.doc, JSON_LAYOUT_INDENTED);
+	} else {
+		add_past(ctl, &out, json_get(answer.doc, "history"));
+		ctl_print(&out);
+	}
+	api_clear(&answer);
+	return CTL_FINE;
+}
+
+enum ctl_exit cmd_queue_why(struct ctl *ctl, const struct args *a)
+{
+	const char *id = args_get(a, "ID");
+	struct buf path = BUF_INIT, out = BUF_INIT;
+	struct api_answer answer;
+	enum ctl_exit exit;
+
+	api_path(&path, "/v1/queue/", span_str(id), "");
+	api_try(ctl, "GET", buf_span(&path), NULL, API_TIMEOUT_S, &answer);
+	buf_clear(&path);
+	exit = answer.exit;
+	if (answer.status == 404) {
+		exit = why_gone(ctl, id, &answer);
+	} else if (exit != CTL_FINE) {
+		api_complain(ctl, &answer);
+	} else if (ctl->json) {
 		api_print(answer.doc, JSON_LAYOUT_INDENTED);
 	} else {
 		add_why(ctl, &out, answer.doc);
 		ctl_print(&out);
 	}
 	api_clear(&answer);
-	return CTL_FINE;
+	return exit;
 }
 
 /* ---- queue retry, hold, release, delete ---- */

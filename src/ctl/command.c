@@ -35,6 +35,9 @@ const struct command commands[] = {
 	  "throw it away; its sender is not told", cmd_queue_delete },
 	{ "queue export ID", "the message itself, as it was sent",
 	  cmd_queue_export },
+	{ "history [ADDRESS] [--login NAME] [--id ID] [--fallback] "
+	  "[--in-doubt] [--since WHEN] [--limit N | --all]",
+	  "what became of mail, the last of it", cmd_history },
 	{ "reload", "read the configuration again", cmd_reload },
 	{ "version", "of this program and of the daemon", cmd_version },
 	{ "help [COMMAND]...", "this text, or the usage of one command",

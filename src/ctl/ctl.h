@@ -71,6 +71,7 @@ enum ctl_exit cmd_queue_hold(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_release(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_delete(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_export(struct ctl *ctl, const struct args *a);
+enum ctl_exit cmd_history(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_reload(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_version(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_help(struct ctl *ctl, const struct args *a);

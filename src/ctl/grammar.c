@@ -4,6 +4,7 @@
 
 #include "config/network.h"
 #include "ctl/text.h"
+#include "ctl/when.h"
 
 /* ---- types of placeholders ---- */
 
@@ -54,6 +55,13 @@ static bool is_network(struct span s)
 	return network_parse(s, &n);
 }
 
+static bool is_when(struct span s)
+{
+	int64_t when;
+
+	return when_parse(s, INT64_MAX, &when);
+}
+
 static const struct {
 	const char *placeholder;
 	bool (*fits)(struct span s);
@@ -64,6 +72,7 @@ static const struct {
 	{ "ID", is_id, "a message id" },
 	{ "N", is_number, "a number above 0" },
 	{ "CIDR", is_network, "a network such as 192.168.1.0/24" },
+	{ "WHEN", is_when, "a time such as 2h, 3d or 2026-11-20" },
 	{ "COMMAND", is_name, "a command" },
 };
 

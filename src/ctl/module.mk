@@ -5,6 +5,7 @@ libctl_a_SOURCES = \
 	src/ctl/cmd_account.c \
 	src/ctl/cmd_auth.c \
 	src/ctl/cmd_daemon.c \
+	src/ctl/cmd_history.c \
 	src/ctl/cmd_login.c \
 	src/ctl/cmd_queue.c \
 	src/ctl/cmd_queue_list.c \
@@ -16,13 +17,17 @@ libctl_a_SOURCES = \
 	src/ctl/http.h \
 	src/ctl/input.c \
 	src/ctl/input.h \
+	src/ctl/past.c \
+	src/ctl/past.h \
 	src/ctl/print.c \
 	src/ctl/status.c \
 	src/ctl/status.h \
 	src/ctl/text.c \
 	src/ctl/text.h \
 	src/ctl/trouble.c \
-	src/ctl/trouble.h
+	src/ctl/trouble.h \
+	src/ctl/when.c \
+	src/ctl/when.h
 CTL_LIBS = libctl.a libconfig.a libcodec.a libbase.a $(INIH_LIBS) \
 	$(CYAML_LIBS) $(JANSSON_LIBS)
 
@@ -39,6 +44,12 @@ TESTS += tests/unit/test_ctl_grammar
 tests_unit_test_ctl_grammar_SOURCES = tests/unit/test_ctl_grammar.c
 tests_unit_test_ctl_grammar_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_ctl_grammar_LDADD = $(CTL_LIBS) $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_ctl_history
+TESTS += tests/unit/test_ctl_history
+tests_unit_test_ctl_history_SOURCES = tests/unit/test_ctl_history.c
+tests_unit_test_ctl_history_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ctl_history_LDADD = $(CTL_LIBS) $(CUNIT_LIBS)
 
 check_PROGRAMS += tests/unit/test_ctl_http
 TESTS += tests/unit/test_ctl_http

@@ -221,6 +221,19 @@ void text_add_time(struct buf *out, int64_t when, int64_t now)
 	buf_add_str(out, text[0] == ' ' ? text + 1 : text);
 }
 
+void text_add_moment(struct buf *out, int64_t when)
+{
+	time_t t = (time_t)when;
+	struct tm at;
+	char text[32];
+
+	if (localtime_r(&t, &at) &&
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &at))
+		buf_add_str(out, text);
+	else
+		buf_printf(out, "%lld", (long long)when);
+}
+
 void text_add_count(struct buf *out, int64_t n, const char *one,
 		    const char *many)
 {

@@ -42,6 +42,8 @@ void text_add_age(struct buf *out, int64_t seconds);
 void text_add_size(struct buf *out, int64_t bytes);
 /* Local time: "14:02" of the same day, "20 Nov 14:02", "20 Nov 2025". */
 void text_add_time(struct buf *out, int64_t when, int64_t now);
+/* Local time, whole: "2026-11-20 14:02". */
+void text_add_moment(struct buf *out, int64_t when);
 /* "3 messages", "1 message" */
 void text_add_count(struct buf *out, int64_t n, const char *one,
 		    const char *many);

@@ -19,6 +19,8 @@ static const struct route routes[] = {
 	  ORDINARY_S },
 	{ NULL, "/v1/queue/**", DOOR_ADMIN, answer_pass, PEER_COURIER,
 	  ORDINARY_S },
+	{ "GET", "/v1/history", DOOR_ADMIN, answer_pass, PEER_COURIER,
+	  ORDINARY_S },
 	{ "POST", "/v1/accounts/*/auth", DOOR_ADMIN, answer_pass, PEER_KEEPER,
 	  EXCHANGE_S },
 	{ "POST", "/v1/auth/**", DOOR_ADMIN, answer_pass, PEER_KEEPER,

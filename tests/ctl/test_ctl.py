@@ -256,6 +256,92 @@ class Queue(Case):
         self.assertIn('-> do it', out)
 
 
+class History(Case):
+    def rows(self, total, most=100):
+        """An API with so many rows that gives at most so many at once."""
+        def find(method, path, body):
+            del method, body
+            query = dict(p.split('=') for p in path.split('?')[1].split('&'))
+            before = int(query.get('before', total + 1))
+            limit = min(int(query.get('limit', most)), most)
+            page = list(range(before - 1, 0, -1))[:limit]
+            doc = {'history': [{
+                'seq': n, 'at': 1795176000, 'result': 'delivered',
+                'id': f'{n:016x}', 'account': 'a@b', 'reverse_path': 'a@b',
+                'recipients': ['r@x'], 'waited': 7200,
+                'reply': f'250 {EVIL}'} for n in page]}
+            if page and page[-1] > 1:
+                doc['next'] = page[-1]
+            return 200, doc
+        self.server.script = find
+
+    def seqs(self, *args):
+        return [r['seq'] for r in self.json('history', *args)['history']]
+
+    def test_newest_last_and_every_page(self):
+        for total in (0, 1, 99, 100, 101, 250):
+            for most in (100, 7):
+                self.rows(total, most)
+                wanted = list(range(1, total + 1))
+                self.assertEqual(self.seqs('--all'), wanted)
+                self.assertEqual(self.seqs(), wanted[-100:])
+                self.assertEqual(self.seqs('--limit', '30'), wanted[-30:])
+                self.assertEqual(self.seqs('--since', '2h'), wanted)
+                out, _ = self.ctl('history', '--all')
+                self.assertEqual(out.count('delivered'), total)
+                self.assertEqual('WAITED' in out, total > 0)
+
+    def test_conditions(self):
+        self.rows(1)
+        self.ctl('history', 'a+b@c', '--login', 'x y', '--id', 'abc',
+                 '--fallback', '--in-doubt')
+        self.assertIn('account=a%2Bb%40c&login=x%20y&id=abc&fallback=1'
+                      '&in_doubt=1', self.server.asked[-1][1])
+        self.assertNotIn('since', self.server.asked[-1][1])
+
+    def test_what_is_unusual(self):
+        row = {'seq': 1, 'at': 0, 'result': 'delivered', 'account': 'a@b',
+               'recipients': ['r@x', 's@x'], 'via': 'o@b', 'in_doubt': True,
+               'kind': 'delay-notice', 'reply': '250 ok'}
+        self.script({'GET /v1/history?limit=100': {'history': [row]},
+                     'GET /v1/history?limit=1&before=2': {'history': [row]}})
+        out, _ = self.ctl('history')
+        self.assertIn('(delay-notice) (through o@b) (may be there twice) '
+                      '250 ok', out)
+        self.assertIn('2: r@x', out)
+
+    def test_an_api_that_turns_in_a_circle(self):
+        self.server.script = lambda *_: (200, {
+            'history': [{'seq': 1, 'result': 'delivered'}], 'next': 2})
+        self.assertEqual(len(self.seqs('--all')), 1)
+
+    def test_an_error_half_way(self):
+        for asked in (1, 2):
+            self.rows(5)
+            rows, answers = self.server.script, []
+
+            def find(*args, rows=rows, answers=answers, asked=asked):
+                answers.append(args)
+                return (503, {'error': 'gone'}) if len(
+                    answers) >= asked else rows(*args)
+            self.server.script = find
+            _, err = self.ctl('history', code=1)
+            self.assertIn('gone', err)
+
+    def test_why_of_what_is_gone(self):
+        row = {'seq': 1, 'at': 0, 'result': 'delivered', 'account': 'a@b',
+               'recipients': ['r@x'], 'waited': 7200, 'reply': f'250 {EVIL}'}
+        self.script({'GET /v1/history?id=7': {'history': [row]},
+                     'GET /v1/history?id=8': {'history': []}})
+        out, _ = self.ctl('queue', 'why', '7')
+        self.assertIn('it was delivered on', out)
+        self.assertIn('after waiting 2h: 250', out)
+        self.assertEqual(self.json('queue', 'why', '7')['history'], [row])
+        for gone in ('8', '9'):
+            _, err = self.ctl('queue', 'why', gone, code=1)
+            self.assertIn(f'no /v1/queue/{gone}', err)
+
+
 class Auth(Case):
     START = {'id': '7', 'account': 'a@b', 'status': 'pending',
              'url': 'https://x/?a=b', 'user_code': 'WDJB', 'expires_in': 60,

@@ -52,6 +52,7 @@ static void refused(const char *grammar, const char *text, const char *why)
 
 #define ADD "login add ADDRESS NAME [--network CIDR]... [--password-stdin]"
 #define RETRY "queue retry (ID | --account ADDRESS | --all)"
+#define HISTORY "history [ADDRESS] [--since WHEN] [--limit N | --all]"
 #define LIST "queue list [--account ADDRESS] [--held | --waiting] [--limit N]"
 
 static void test_words(void)
@@ -125,6 +126,10 @@ static void test_refused(void)
 		"--held and --waiting exclude each other");
 	refused(LIST, "--limit 0", "--limit must be a number above 0");
 	refused(LIST, "--limit -1", "--limit must be a number above 0");
+	refused(HISTORY, "--since soon",
+		"--since must be a time such as 2h, 3d or 2026-11-20");
+	refused(HISTORY, "--all --limit 3",
+		"--all and --limit exclude each other");
 	refused("status", "now", "one word too many: now");
 }
 
@@ -164,7 +169,7 @@ static void test_table(void)
 			CHECK(same < other.n_words);
 		}
 	}
-	CHECK_INT(n, 18);
+	CHECK_INT(n, 19);
 }
 
 static void test_usage(void)

@@ -33,6 +33,10 @@ static void test_routes(void)
 	check_route(DOOR_ADMIN, "GET", "/v1/queue", answer_pass, PEER_COURIER);
 	check_route(DOOR_ADMIN, "GET", "/v1/queue/abc/chunk/0", answer_pass,
 		    PEER_COURIER);
+	check_route(DOOR_ADMIN, "GET", "/v1/history", answer_pass,
+		    PEER_COURIER);
+	check_route(DOOR_WEB, "GET", "/v1/history", answer_redirect,
+		    PEER_KEEPER);
 	check_route(DOOR_ADMIN, "GET", "/v1/queued", answer_pass, PEER_KEEPER);
 	check_route(DOOR_ADMIN, "DELETE", "/v1/logins/x%2Fy", answer_pass,
 		    PEER_KEEPER);
