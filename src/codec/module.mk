@@ -52,6 +52,8 @@ libcodec_a_SOURCES = \
 	src/codec/utf8.h \
 	src/codec/verdict.c \
 	src/codec/verdict.h \
+	src/codec/word.c \
+	src/codec/word.h \
 	src/codec/xtext.c \
 	src/codec/xtext.h
 libcodec_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

@@ -84,20 +84,6 @@ static unsigned embedded(struct span s, size_t *len)
 	return point;
 }
 
-static void add_point(struct buf *out, unsigned p)
-{
-	static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-	int n = p < 0x80 ? 1 : p < 0x800 ? 2 : p < 0x10000 ? 3 : 4;
-
-	if (n == 1) {
-		buf_add_char(out, (char)p);
-		return;
-	}
-	buf_add_char(out, (char)(lead[n] | p >> 6 * (n - 1)));
-	for (int i = n - 2; i >= 0; i--)
-		buf_add_char(out, (char)(0x80 | (p >> 6 * i & 0x3f)));
-}
-
 /*
  * Length of what stands at the start of s, with its code point when it was
  * embedded (else 0); 0 for what may not stand there. RFC 6533 §3: a "+", a
@@ -139,7 +125,7 @@ static void utf8_address_decode(struct buf *out, struct span s)
 		size_t n = utf8_unit(s, true, &point);
 
 		if (point)
-			add_point(out, point);
+			utf8_add_point(out, point);
 		else
 			buf_add(out, span_first(s, n));
 		s = span_skip(s, n);

@@ -225,3 +225,9 @@ TESTS += tests/unit/test_verdict_order
 tests_unit_test_verdict_order_SOURCES = tests/unit/test_verdict_order.c
 tests_unit_test_verdict_order_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_verdict_order_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_codec_word
+TESTS += tests/unit/test_codec_word
+tests_unit_test_codec_word_SOURCES = tests/unit/test_codec_word.c
+tests_unit_test_codec_word_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_word_LDADD = libcodec.a $(UNIT_BASE_LIBS)
