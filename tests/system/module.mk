@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \
 	tests/system/test_kill.py \
+	tests/system/test_mailbox.py \
 	tests/system/test_main_job.py \
 	tests/system/test_power.py \
 	tests/system/test_queue.py \
@@ -52,3 +53,9 @@ EXTRA_DIST += \
 	tests/system/test_tokens.py \
 	tests/system/test_verdicts.py \
 	tests/system/token_case.py
+
+# Errands in a mailbox, for test_mailbox.py.
+check_PROGRAMS += tests/system/errand
+tests_system_errand_SOURCES = tests/system/errand.c
+tests_system_errand_LDADD = libsession.a libnet.a libcodec.a libbase.a \
+	$(NET_LIBS) $(JANSSON_LIBS)
