@@ -1,8 +1,5 @@
-/* queue show, why, retry, hold, release, delete, export. */
-#include <stdio.h>
-
+/* queue show, why, retry, hold, release, delete. */
 #include "base/clock.h"
-#include "codec/base64.h"
 #include "ctl/api.h"
 #include "ctl/past.h"
 #include "ctl/text.h"
@@ -244,81 +241,4 @@ enum ctl_exit cmd_queue_release(struct ctl *ctl, const struct args *a)
 enum ctl_exit cmd_queue_delete(struct ctl *ctl, const struct args *a)
 {
 	return change(ctl, a, "delete", "deleted");
-}
-
-/* ---- queue export ---- */
-
-/* One chunk is in memory at a time. */
-static enum ctl_exit get_chunk(struct ctl *ctl, const char *id, unsigned n,
-			       struct api_answer *answer)
-{
-	char suffix[32];
-
-	snprintf(suffix, sizeof(suffix), "/chunk/%u", n);
-	return api_get_named(ctl, "/v1/queue/", id, suffix, answer);
-}
-
-/* Byte for byte into a file or a pipe; a terminal is spared the controls. */
-static void print_raw(const struct ctl *ctl, struct buf *raw)
-{
-	struct span rest = buf_span(raw);
-	struct buf harmless = BUF_SECRET;
-
-	if (!ctl->screen.tty) {
-		ctl_print(raw);
-		return;
-	}
-	while (rest.len > 0)
-		text_add_json(&harmless, span_cut(&rest, '\r'));
-	ctl_print(&harmless);
-}
-
-static bool print_chunk(const struct ctl *ctl, struct span data)
-{
-	struct buf out = BUF_SECRET;
-	bool good = base64_decode(&out, data);
-
-	if (good)
-		print_raw(ctl, &out);
-	else
-		ctl_complain("mailbearerd sent a broken piece");
-	buf_clear(&out);
-	return good;
-}
-
-/* {"id": "...", "chunks": ["base64", ...]} */
-static bool print_json_chunk(const char *id, unsigned n, struct span data)
-{
-	struct buf out = BUF_SECRET;
-
-	/* both are of letters, digits and the like: see is_id in grammar.c */
-	if (n == 0)
-		buf_printf(&out, "{\"id\": \"%s\", \"chunks\": [", id);
-	if (data.len > 0)
-		buf_printf(&out, "%s\"%.*s\"", n ? ",\n" : "", SPAN_FMT(data));
-	else
-		buf_add_str(&out, "]}\n");
-	ctl_print(&out);
-	return true;
-}
-
-enum ctl_exit cmd_queue_export(struct ctl *ctl, const struct args *a)
-{
-	const char *id = args_get(a, "ID");
-	bool more = true, good = true;
-
-	for (unsigned n = 0; more && good; n++) {
-		struct api_answer answer;
-		enum ctl_exit exit = get_chunk(ctl, id, n, &answer);
-		struct span data;
-
-		if (exit != CTL_FINE)
-			return exit;
-		data = json_get_text(answer.doc, "data");
-		more = data.len > 0;
-		good = ctl->json ? print_json_chunk(id, n, data) :
-				   print_chunk(ctl, data);
-		api_clear(&answer);
-	}
-	return good ? CTL_FINE : CTL_HUMAN;
 }

@@ -33,7 +33,8 @@ const struct command commands[] = {
 	  "let what was held go on", cmd_queue_release },
 	{ "queue delete (ID | --account ADDRESS | --all)",
 	  "throw it away; its sender is not told", cmd_queue_delete },
-	{ "queue export ID", "the message itself, as it was sent",
+	{ "queue export (ID | --account ADDRESS | --all) [--to DIR]",
+	  "the message itself, as it was sent; several into a folder",
 	  cmd_queue_export },
 	{ "history [ADDRESS] [--login NAME] [--id ID] [--fallback] "
 	  "[--in-doubt] [--since WHEN] [--limit N | --all]",

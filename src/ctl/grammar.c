@@ -55,6 +55,11 @@ static bool is_network(struct span s)
 	return network_parse(s, &n);
 }
 
+static bool is_path(struct span s)
+{
+	return is_printable(s, 4095);
+}
+
 static bool is_when(struct span s)
 {
 	int64_t when;
@@ -72,6 +77,7 @@ static const struct {
 	{ "ID", is_id, "a message id" },
 	{ "N", is_number, "a number above 0" },
 	{ "CIDR", is_network, "a network such as 192.168.1.0/24" },
+	{ "DIR", is_path, "a folder" },
 	{ "WHEN", is_when, "a time such as 2h, 3d or 2026-11-20" },
 	{ "COMMAND", is_name, "a command" },
 };

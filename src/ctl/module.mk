@@ -5,6 +5,7 @@ libctl_a_SOURCES = \
 	src/ctl/cmd_account.c \
 	src/ctl/cmd_auth.c \
 	src/ctl/cmd_daemon.c \
+	src/ctl/cmd_export.c \
 	src/ctl/cmd_history.c \
 	src/ctl/cmd_login.c \
 	src/ctl/cmd_queue.c \

@@ -246,6 +246,71 @@ class Queue(Case):
         self.assertEqual((code, out), (1, b'abc'))
         self.assertTrue(err)
 
+    def exporting(self, total, bodies):
+        self.pages(total)
+        pages = self.server.script
+
+        def find(method, path, body):
+            parts = path.split('/')
+            if '?' in path:
+                return pages(method, path, body)
+            if len(parts) == 4:
+                return 200, message(int(parts[3], 16))
+            data = bodies.get(int(parts[3], 16))
+            if data is None:
+                return 404, {'error': 'no such message'}
+            chunk = data[int(parts[5]) * 10:][:10]
+            return 200, {'data': base64.b64encode(chunk).decode()}
+        self.server.script = find
+
+    def test_export_into_a_folder(self):
+        bodies = {n: bytes([n]) * n for n in range(1, 121)}
+        del bodies[60]
+        self.exporting(120, bodies)
+        folder = f'{self.dir}/out'
+        out, _ = self.ctl('queue', 'export', '--all', '--to', folder)
+        self.assertEqual(out, f'119 messages exported to {folder}.\n'
+                              '1 other left the queue meanwhile.\n')
+        self.assertEqual(len(os.listdir(folder)), 238)
+        self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
+        for n, data in bodies.items():
+            path = f'{folder}/{n:016x}'
+            with open(f'{path}.eml', 'rb') as f:
+                self.assertEqual(f.read(), data)
+            with open(f'{path}.json', encoding='utf-8') as f:
+                self.assertEqual(json.load(f), message(n))
+            self.assertEqual(os.stat(f'{path}.eml').st_mode & 0o777, 0o600)
+        self.assertEqual(
+            self.json('queue', 'export', '--account', 'a+b@c', '--to',
+                      folder), {'count': 119, 'gone': 1})
+        self.assertIn('&account=a%2Bb%40c', ''.join(
+            path for _, path, _ in self.server.asked))
+
+    def test_export_of_one_into_a_folder(self):
+        self.exporting(0, {7: b'x' * 25})
+        out, _ = self.ctl('queue', 'export', f'{7:016x}', '--to', self.dir)
+        self.assertEqual(out, f'1 message exported to {self.dir}.\n')
+        with open(f'{self.dir}/{7:016x}.eml', 'rb') as f:
+            self.assertEqual(f.read(), b'x' * 25)
+
+    def test_export_that_fails(self):
+        self.exporting(3, {1: b'1', 2: b'2', 3: b'3'})
+        self.ctl('queue', 'export', '--all', code=2)
+        for folder in (f'{self.dir}/no/such', '/dev/null'):
+            _, err = self.ctl('queue', 'export', '--all', '--to', folder,
+                              code=1)
+            self.assertIn(folder, err)
+        folder = f'{self.dir}/out'
+        os.mkdir(folder)
+        os.symlink('/dev/null', f'{folder}/{2:016x}.eml')
+        _, err = self.ctl('queue', 'export', '--all', '--to', folder, code=1)
+        self.assertIn(f'{2:016x}.eml', err)
+        # An id is no path.
+        evil = {**message(1), 'id': '../evil'}
+        self.server.script = lambda *_: (200, {'messages': [evil]})
+        self.ctl('queue', 'export', '--all', '--to', folder, code=1)
+        self.assertFalse(os.path.exists(f'{self.dir}/evil.eml'))
+
     def test_why_names_the_step(self):
         self.script({
             'GET /v1/queue/1': message(1),
