@@ -3,13 +3,23 @@
 #include <assert.h>
 #include <time.h>
 
-int64_t clock_mono_ms(void)
+static int64_t read_ms(clockid_t clock)
 {
 	struct timespec t;
-	int rc = clock_gettime(CLOCK_BOOTTIME, &t);
+	int rc = clock_gettime(clock, &t);
 
 	assert(rc == 0);
 	return (int64_t)t.tv_sec * MSEC_PER_SEC + t.tv_nsec / 1000000;
+}
+
+int64_t clock_mono_ms(void)
+{
+	return read_ms(CLOCK_BOOTTIME);
+}
+
+int64_t clock_awake_ms(void)
+{
+	return read_ms(CLOCK_MONOTONIC);
 }
 
 int64_t clock_wall_s(void)

@@ -1,5 +1,5 @@
 /*
- * Two clocks. Durations and expiry use the monotonic one, so that a step of
+ * Three clocks. Durations and expiry use the monotonic one, so that a step of
  * the wall clock neither kills nor revives a token; what is written to disk
  * or shown to people uses the wall clock.
  */
@@ -15,6 +15,8 @@
  * ages while the machine sleeps.
  */
 int64_t clock_mono_ms(void);
+/* The same without the time the machine slept. */
+int64_t clock_awake_ms(void);
 /* Seconds since the epoch. */
 int64_t clock_wall_s(void);
 

@@ -2,15 +2,16 @@
  * The queue's inside. Two threads work beside the loop: the writer, which
  * commits batches, and the reader. Each has its own connection and its own
  * job at a time; an operation belongs either to the loop or to the thread
- * that runs it, never to both, so there are no locks.
+ * that runs it, never to both. The one lock is for the moment in which the
+ * writer, after an I/O error, takes the reader's connection away.
  */
 #ifndef STORE_QUEUE_INTERNAL_H
 #define STORE_QUEUE_INTERNAL_H
 
-#include <sys/queue.h>
+#include <pthread.h>
 
-#include "store/db.h"
-#include "store/store.h"
+#include "store/queue_op.h"
+#include "store/queue_sql.h"
 
 /*
  * Bodies are cut into chunks. A chunk's row id is made of the message's seq
@@ -20,87 +21,72 @@
 #define CHUNK_BITS 20
 #define CHUNK_ROWID(seq, n) (((int64_t)(seq) << CHUNK_BITS) | (int64_t)(n))
 
-enum op_kind {
-	OP_ADD,
-	OP_UPDATE,
-	OP_REMOVE,
-	OP_CHANGE,
-	OP_LIST,
-	OP_CHUNK,
-	OP_COUNT
-};
+/* An operator's sweep and the purge of history do so many rows a batch. */
+#define BITE 500
 
-struct queue_op {
-	STAILQ_ENTRY(queue_op) link;
-	enum op_kind kind;
-	struct queue_store *q;
-	struct queue_message *m; /* ADD, UPDATE */
-	int fd;                  /* ADD: our duplicate */
-	struct queue_limits limits;
-	char *id, *account;      /* the others */
-	int state;               /* LIST; enum queue_change of a CHANGE */
-	int64_t after_seq;
-	/* limit of a list, number of a chunk, messages changed */
-	size_t n;
-	uint64_t removed, removed_bytes;
-
-	enum store_result result;
-	struct queue_message **list;
-	size_t n_list;
-	struct queue_count *counts;
-	struct buf data;
-
-	/* the asker; all NULL when it went away */
-	union {
-		queue_done_fn *done;
-		queue_changed_fn *changed;
-		queue_list_fn *list;
-		queue_chunk_fn *chunk;
-		queue_count_fn *count;
-	} fn;
-	void *arg;
-};
-STAILQ_HEAD(queue_ops, queue_op);
-
-/* Statements for one message by its id, or for many. */
-struct queue_changer {
-	sqlite3_stmt *sum, *bodies, *change[QUEUE_CHANGE_COUNT];
+struct queue_totals {
+	uint64_t messages, bytes;
 };
 
 /* The writer thread's own. */
 struct queue_writer {
 	struct db db;
 	char *dir;
-	uint64_t messages, bytes; /* totals, for the limits */
-	sqlite3_stmt *add, *add_body, *update;
-	struct queue_changer one, many;
+	struct queue_totals totals; /* for the limits */
+	sqlite3_stmt *s[QUEUE_WRITE_COUNT];
+	int64_t now_s;   /* of this batch, the queue's clock */
+	int64_t wall_s;
+	/* when the store was opened, on the queue's clock and on ours; these
+	 * never change after that, and the loop reads them, too */
+	int64_t clock_s, opened_ms;
 };
 
-#define LIST_WAYS 5
 struct queue_reader {
 	struct db db;
-	sqlite3_stmt *list[LIST_WAYS], *chunk, *count;
+	sqlite3_stmt *s[QUEUE_READ_COUNT];
 };
 
 struct queue_store {
 	struct queue_writer writer;
 	struct queue_reader reader;
+	pthread_mutex_t files; /* held while the reader runs, or mending */
 	struct workers *write_pool, *read_pool;
 	struct queue_ops waiting; /* for the next batch */
+	struct queue_ops later;   /* for it, too, but they can wait */
 	struct queue_ops batch;   /* the writer has these */
 	struct queue_ops reads;   /* given to the reader */
+	struct timer *later_timer, *tick_timer;
+	int64_t keep_s;
 	bool writing, closing;
 	int lock_fd;
 };
 
 bool queue_writer_open(struct queue_writer *w, const char *dir,
 		       struct buf *why) MB_MUSTCHECK;
+int64_t queue_writer_clock(const struct queue_writer *w);
 /* Runs on the writer thread: sets every op's result. */
 void queue_writer_run(struct queue_writer *w, struct queue_ops *batch);
+/* After an I/O error; the reader's connection must be closed. */
+bool queue_writer_mend(struct queue_writer *w) MB_MUSTCHECK;
+
+/* ---- what the writer does for an operation; in a savepoint ---- */
+enum store_result queue_run_work(struct queue_writer *w, struct queue_op *op);
+enum store_result queue_run_change(struct queue_writer *w,
+				   struct queue_op *op);
+enum store_result queue_run_tick(struct queue_writer *w, struct queue_op *op);
+/* False: there is nothing to be written for it. */
+bool queue_tick_needed(struct queue_writer *w, const struct queue_op *op);
+enum store_result queue_record(struct queue_writer *w,
+			       const struct queue_step *step);
+enum store_result queue_delete(struct queue_writer *w, int64_t seq,
+			       uint64_t size);
 
 bool queue_reader_open(struct queue_reader *r, const char *dir,
 		       struct buf *why) MB_MUSTCHECK;
+void queue_reader_close(struct queue_reader *r);
 void queue_reader_run(struct queue_reader *r, struct queue_op *op);
+void queue_read_history(struct queue_reader *r, struct queue_op *op);
+void queue_read_sent(struct queue_reader *r, struct queue_op *op);
 
 /* In their text form (codec/recipient.h), a line each. Fresh string. */
 char *queue_join_recipients(const struct queue_recipient *list, size_t n);

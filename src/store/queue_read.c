@@ -1,103 +1,103 @@
 #include "base/mem.h"
 #include "store/queue_internal.h"
 
-#define COLUMNS                                                          \
-	"seq, id, account, login, session, address, reverse_path, "      \
-	"recipients, body_8bit, smtputf8, size, state, created_s, "      \
-	"next_s, attempts, last_reply, cause"
-
-/*
- * One statement per way to ask, so that each walks an index and the cost of a
- * page does not depend on how many messages wait.
- */
-enum { BY_ID, BY_ACCOUNT_STATE, BY_ACCOUNT, BY_STATE, BY_SEQ };
-static const char *const ways[LIST_WAYS] = {
-	[BY_ID] = "id=?2",
-	[BY_ACCOUNT_STATE] = "account=?3 AND state=?4",
-	[BY_ACCOUNT] = "account=?3",
-	[BY_STATE] = "state=?4",
-	[BY_SEQ] = "1",
-};
-
-static int way_of(const struct queue_op *op)
-{
-	if (op->id)
-		return BY_ID;
-	if (op->account)
-		return op->state < 0 ? BY_ACCOUNT : BY_ACCOUNT_STATE;
-	return op->state < 0 ? BY_SEQ : BY_STATE;
-}
-
-static sqlite3_stmt *prepare_list(struct db *d, const char *where)
-{
-	char *sql = mem_printf("SELECT " COLUMNS " FROM messages WHERE %s AND "
-			       "seq>?1 ORDER BY seq LIMIT ?5",
-			       where);
-	sqlite3_stmt *s = db_prepare(d, sql);
-
-	mem_free(sql);
-	return s;
-}
-
 bool queue_reader_open(struct queue_reader *r, const char *dir, struct buf *why)
 {
 	char *path = mem_printf("%s/queue.db", dir);
-	bool open = db_open(&r->db, path, "", 1, why);
-	struct db *d = &r->db;
+	bool open = db_open_reader(&r->db, path, why);
 
 	mem_free(path);
-	if (!open)
-		return false;
-	for (size_t i = 0; i < LIST_WAYS; i++)
-		r->list[i] = prepare_list(d, ways[i]);
-	r->chunk = db_prepare(
-		d, "SELECT data FROM bodies WHERE chunk=((SELECT seq FROM "
-		   "messages WHERE id=?1) << ?2) | ?3");
-	r->count = db_prepare(
-		d, "SELECT account, count(*), sum(size), sum(state=?1), "
-		   "min(created_s) FROM messages GROUP BY account");
-	return true;
+	for (unsigned i = 0; open && i < QUEUE_READ_COUNT; i++)
+		r->s[i] = db_prepare(&r->db, queue_read_sql[i]);
+	return open;
+}
+
+void queue_reader_close(struct queue_reader *r)
+{
+	db_close(&r->db);
 }
 
 static struct queue_message *message_of(sqlite3_stmt *s)
 {
 	struct queue_message *m = MEM_NEW(struct queue_message);
-	char *recipients = db_text(s, 7);
+	char *recipients = db_text(s, 9);
 
 	m->seq = sqlite3_column_int64(s, 0);
 	strncpy(m->id, (const char *)sqlite3_column_text(s, 1),
 		sizeof(m->id) - 1);
-	m->account = db_text(s, 2);
-	m->login = db_text(s, 3);
-	m->session = db_text(s, 4);
-	m->address = db_text(s, 5);
-	m->reverse_path = db_text(s, 6);
+	m->kind = (enum queue_kind)sqlite3_column_int(s, 2);
+	m->about = db_text(s, 3);
+	m->account = db_text(s, 4);
+	m->login = db_text(s, 5);
+	m->session = db_text(s, 6);
+	m->address = db_text(s, 7);
+	m->reverse_path = db_text(s, 8);
 	queue_split_recipients(m, recipients);
-	m->body_8bit = sqlite3_column_int(s, 8);
-	m->smtputf8 = sqlite3_column_int(s, 9);
-	m->size = (uint64_t)sqlite3_column_int64(s, 10);
-	m->state = (enum queue_state)sqlite3_column_int(s, 11);
-	m->created_s = sqlite3_column_int64(s, 12);
-	m->next_s = sqlite3_column_int64(s, 13);
-	m->attempts = (unsigned)sqlite3_column_int64(s, 14);
-	m->last_reply = db_text(s, 15);
-	m->cause = db_text(s, 16);
+	m->body_8bit = sqlite3_column_int(s, 10);
+	m->smtputf8 = sqlite3_column_int(s, 11);
+	m->ret = (enum smtp_ret)sqlite3_column_int(s, 12);
+	m->envid = db_text(s, 13);
+	m->message_id = db_text(s, 14);
+	m->size = (uint64_t)sqlite3_column_int64(s, 15);
+	m->state = (enum queue_state)sqlite3_column_int(s, 16);
+	m->created_s = sqlite3_column_int64(s, 17);
+	m->accepted_s = sqlite3_column_int64(s, 18);
+	m->next_s = sqlite3_column_int64(s, 19);
+	m->warned = sqlite3_column_int(s, 20);
+	m->doubt_s = sqlite3_column_int64(s, 21);
+	m->doubt_via = db_text(s, 22);
+	m->attempts = (unsigned)sqlite3_column_int64(s, 23);
+	m->last_reply = db_text(s, 24);
+	m->cause = db_text(s, 25);
 	mem_free(recipients);
 	return m;
 }
 
-static void run_list(struct queue_reader *r, struct queue_op *op)
+static enum queue_read way_of(const struct queue_op *op)
 {
-	sqlite3_stmt *s = r->list[way_of(op)];
+	const struct queue_query *q = &op->query;
 
-	sqlite3_bind_int64(s, 1, op->after_seq);
+	if (op->id)
+		return R_ID;
+	if (q->unwarned)
+		return R_UNWARNED;
+	if (op->account)
+		return q->state < 0 ? R_ACCOUNT : R_ACCOUNT_STATE;
+	return q->state < 0 ? R_ALL : R_STATE;
+}
+
+/* A statement without one of the parameters does not mind. */
+static void bind_list(sqlite3_stmt *s, const struct queue_op *op)
+{
+	sqlite3_bind_int64(s, 1, op->query.after_seq);
 	db_bind_str(s, 2, op->id);
 	db_bind_str(s, 3, op->account);
-	sqlite3_bind_int(s, 4, op->state);
-	sqlite3_bind_int64(s, 5, (int64_t)op->n);
-	op->list = mem_array(op->n, sizeof(*op->list));
-	while (op->n_list < op->n && db_row(&r->db, s, &op->result))
-		op->list[op->n_list++] = message_of(s);
+	sqlite3_bind_int(s, 4, op->query.state);
+	sqlite3_bind_int64(s, 5, (int64_t)op->query.limit);
+}
+
+/* accepted_s grows with seq: after one that is too young, all are. */
+static bool too_young(const struct queue_op *op, const struct queue_message *m)
+{
+	return op->query.accepted_before_s &&
+	       m->accepted_s >= op->query.accepted_before_s;
+}
+
+static void run_list(struct queue_reader *r, struct queue_op *op)
+{
+	sqlite3_stmt *s = r->s[way_of(op)];
+	struct queue_message *m;
+
+	bind_list(s, op);
+	op->list = mem_array(op->query.limit, sizeof(struct queue_message *));
+	while (op->n_list < op->query.limit && db_row(&r->db, s, &op->result)) {
+		m = message_of(s);
+		if (too_young(op, m)) {
+			queue_message_free(&m);
+			break;
+		}
+		op->list[op->n_list++] = m;
+	}
 	sqlite3_reset(s);
 	if (op->id && op->n_list == 0 && op->result == STORE_OK)
 		op->result = STORE_MISSING;
@@ -105,11 +105,10 @@ static void run_list(struct queue_reader *r, struct queue_op *op)
 
 static void run_chunk(struct queue_reader *r, struct queue_op *op)
 {
-	sqlite3_stmt *s = r->chunk;
+	sqlite3_stmt *s = r->s[R_CHUNK];
 
 	db_bind_str(s, 1, op->id);
-	sqlite3_bind_int(s, 2, CHUNK_BITS);
-	sqlite3_bind_int64(s, 3, (int64_t)op->n);
+	sqlite3_bind_int64(s, 2, (int64_t)op->n);
 	if (db_row(&r->db, s, &op->result)) {
 		buf_add(&op->data, db_blob(s, 0));
 		sqlite3_reset(s);
@@ -118,9 +117,8 @@ static void run_chunk(struct queue_reader *r, struct queue_op *op)
 
 static void run_count(struct queue_reader *r, struct queue_op *op)
 {
-	sqlite3_stmt *s = r->count;
+	sqlite3_stmt *s = r->s[R_COUNT];
 
-	sqlite3_bind_int(s, 1, QUEUE_HELD);
 	while (db_row(&r->db, s, &op->result)) {
 		struct queue_count *c;
 
@@ -137,6 +135,10 @@ static void run_count(struct queue_reader *r, struct queue_op *op)
 
 void queue_reader_run(struct queue_reader *r, struct queue_op *op)
 {
+	if (!r->db.handle) {
+		op->result = STORE_ERROR;
+		return;
+	}
 	switch (op->kind) {
 	case OP_LIST:
 		run_list(r, op);
@@ -144,7 +146,13 @@ void queue_reader_run(struct queue_reader *r, struct queue_op *op)
 	case OP_CHUNK:
 		run_chunk(r, op);
 		break;
-	default:
+	case OP_COUNT:
 		run_count(r, op);
+		break;
+	case OP_HISTORY:
+		queue_read_history(r, op);
+		break;
+	default:
+		queue_read_sent(r, op);
 	}
 }

@@ -8,7 +8,7 @@
 /* Newest generation and the one before it; older ones are gone. */
 #define KEEP_GENERATIONS 2
 
-static const char schema[] =
+static const char *const steps[] = {
 	"CREATE TABLE grants (account TEXT NOT NULL, generation INTEGER NOT "
 	"NULL, refresh_token BLOB NOT NULL, obtained_s INTEGER NOT NULL, "
 	"used_s INTEGER NOT NULL, signed_in_s INTEGER NOT NULL, "
@@ -20,7 +20,9 @@ static const char schema[] =
 	"state TEXT NOT NULL, since_s INTEGER NOT NULL, cause TEXT, "
 	"text TEXT, step TEXT, of_grant INTEGER NOT NULL, "
 	"PRIMARY KEY (account, service));"
-	"CREATE TABLE key_check (sealed BLOB NOT NULL)";
+	"CREATE TABLE key_check (sealed BLOB NOT NULL)",
+};
+static const struct db_format format = { steps, ARRAY_SIZE(steps) };
 
 struct vault {
 	struct db db;
@@ -92,13 +94,40 @@ static bool key_fits(struct vault *v)
 	return fits;
 }
 
+/*
+ * After an I/O error the database is opened anew before anything else is done
+ * with it. What was refused is then not in it, whatever the disk says later
+ * (see db_mend): a generation that was not acknowledged is not the newest one
+ * at the next start, unless the power fails in that very moment; then it is
+ * there whole, and it is one that the provider gave.
+ */
+static bool ready(struct vault *v)
+{
+	if (v->db.handle && !v->db.suspect)
+		return true;
+	if (!db_mend(&v->db, &format))
+		return false;
+	prepare(v);
+	return true;
+}
+
+/* At the end of whatever writes. */
+static enum store_result finish(struct vault *v, enum store_result r)
+{
+	if (r == STORE_OK)
+		db_committed(&v->db);
+	if (v->db.suspect)
+		MB_IGNORE(ready(v)); /* the next call tries again */
+	return r;
+}
+
 struct vault *vault_open(const char *dir, const struct secret *key,
 			 struct buf *why)
 {
 	struct vault *v = MEM_NEW(struct vault);
 	char *path = mem_printf("%s/vault.db", dir);
 
-	if (!db_open(&v->db, path, schema, 1, why)) {
+	if (!db_open(&v->db, path, &format, why)) {
 		mem_free(path);
 		mem_free(v);
 		return NULL;
@@ -134,10 +163,13 @@ static void grant_place(struct buf *place, const char *account)
 static enum store_result load_nth(struct vault *v, const char *account, int nth,
 				  struct vault_grant *out)
 {
-	sqlite3_stmt *s = v->grant_nth;
 	struct buf place = BUF_INIT;
 	enum store_result r;
+	sqlite3_stmt *s;
 
+	if (!ready(v))
+		return STORE_ERROR;
+	s = v->grant_nth;
 	db_bind_str(s, 1, account);
 	sqlite3_bind_int(s, 2, nth);
 	if (!db_row(&v->db, s, &r))
@@ -218,8 +250,8 @@ static enum store_result prune(struct vault *v, const char *account,
 
 /* One transaction: either the newest generation and the one before, or all as
  * it was. */
-enum store_result vault_grant_save(struct vault *v, const char *account,
-				   struct vault_grant *g)
+static enum store_result save_newest(struct vault *v, const char *account,
+				     struct vault_grant *g)
 {
 	uint64_t generation;
 	enum store_result r = db_exec(&v->db, "BEGIN IMMEDIATE");
@@ -240,12 +272,28 @@ enum store_result vault_grant_save(struct vault *v, const char *account,
 	return r;
 }
 
+enum store_result vault_grant_save(struct vault *v, const char *account,
+				   struct vault_grant *g)
+{
+	enum store_result r;
+
+	if (!ready(v))
+		return STORE_ERROR;
+	r = finish(v, save_newest(v, account, g));
+	/* the provider has forgotten the old one: once more, on clean pages */
+	if (r == STORE_ERROR && ready(v))
+		r = finish(v, save_newest(v, account, g));
+	return r;
+}
+
 enum store_result vault_grant_touch(struct vault *v, const char *account,
 				    int64_t used_s)
 {
+	if (!ready(v))
+		return STORE_ERROR;
 	db_bind_str(v->grant_touch, 1, account);
 	sqlite3_bind_int64(v->grant_touch, 2, used_s);
-	return db_run(&v->db, v->grant_touch);
+	return finish(v, db_run(&v->db, v->grant_touch));
 }
 
 void vault_grant_clear(struct vault_grant *g)
@@ -257,9 +305,12 @@ void vault_grant_clear(struct vault_grant *g)
 enum store_result vault_login_each(struct vault *v, vault_login_fn *fn,
 				   void *arg)
 {
-	sqlite3_stmt *s = v->login_all;
 	enum store_result r;
+	sqlite3_stmt *s;
 
+	if (!ready(v))
+		return STORE_ERROR;
+	s = v->login_all;
 	while (db_row(&v->db, s, &r)) {
 		struct vault_login l = { db_text(s, 0), db_text(s, 1),
 					 db_text(s, 2), db_text(s, 3),
@@ -276,25 +327,30 @@ enum store_result vault_login_each(struct vault *v, vault_login_fn *fn,
 
 enum store_result vault_login_save(struct vault *v, const struct vault_login *l)
 {
-	sqlite3_stmt *s = v->login_put;
+	sqlite3_stmt *s;
 
+	if (!ready(v))
+		return STORE_ERROR;
+	s = v->login_put;
 	db_bind_str(s, 1, l->account);
 	db_bind_str(s, 2, l->name);
 	db_bind_str(s, 3, l->password_hash);
 	db_bind_str(s, 4, l->networks ? l->networks : "");
 	sqlite3_bind_int64(s, 5, l->created_s);
-	return db_run(&v->db, s);
+	return finish(v, db_run(&v->db, s));
 }
 
 enum store_result vault_login_remove(struct vault *v, const char *name)
 {
 	enum store_result r;
 
+	if (!ready(v))
+		return STORE_ERROR;
 	db_bind_str(v->login_drop, 1, name);
 	r = db_run(&v->db, v->login_drop);
 	if (r == STORE_OK && sqlite3_changes(v->db.handle) == 0)
 		return STORE_MISSING;
-	return r;
+	return finish(v, r);
 }
 
 static unsigned number_of(const char *name, const char *(*name_of)(unsigned),
@@ -344,6 +400,8 @@ enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
 {
 	enum store_result r;
 
+	if (!ready(v))
+		return STORE_ERROR;
 	while (db_row(&v->db, v->state_all, &r))
 		give_state(v->state_all, fn, arg);
 	return r;
@@ -352,8 +410,11 @@ enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
 enum store_result vault_state_save(struct vault *v,
 				   const struct vault_state *st)
 {
-	sqlite3_stmt *s = v->state_put;
+	sqlite3_stmt *s;
 
+	if (!ready(v))
+		return STORE_ERROR;
+	s = v->state_put;
 	db_bind_str(s, 1, st->account);
 	db_bind_str(s, 2, service_at(st->service));
 	db_bind_str(s, 3, state_at(st->state));
@@ -362,5 +423,5 @@ enum store_result vault_state_save(struct vault *v,
 	db_bind_str(s, 6, st->text);
 	db_bind_str(s, 7, st->step);
 	sqlite3_bind_int(s, 8, st->of_grant);
-	return db_run(&v->db, s);
+	return finish(v, db_run(&v->db, s));
 }
