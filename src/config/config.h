@@ -129,6 +129,7 @@ struct provider_config {
 	char *client_auth;           /* "post", "basic" */
 	char *authorize_parameters;  /* "access_type=offline&prompt=consent" */
 	bool rotates;                /* a refresh token may be used only once */
+	bool sent_copy;              /* what it takes it files in Sent */
 	char *ca_file;
 	unsigned max_connections, max_per_minute; /* 0: no limit */
 	unsigned max_per_day; /* recipients; 0: no limit */

@@ -21,7 +21,8 @@ struct raw_limits {
 struct raw_provider {
 	char *name, *issuer, *authorize_url, *token_url, *device_url,
 		*admin_consent_url, *userinfo_url, *revoke_url, *transport,
-		*client_auth, *authorize_parameters, *rotates, *ca_file;
+		*client_auth, *authorize_parameters, *rotates, *sent_copy,
+		*ca_file;
 	char **match;
 	unsigned match_count;
 	char **sasl;
@@ -81,6 +82,7 @@ static const cyaml_schema_field_t provider_fields[] = {
 	FIELD(client_auth),
 	FIELD(authorize_parameters),
 	FIELD(rotates),
+	FIELD(sent_copy),
 	FIELD(ca_file),
 	PART(limits, limits_fields),
 	CYAML_FIELD_END
@@ -253,7 +255,10 @@ static void read_name(struct yaml_reader *r, const struct raw_provider *raw,
 			     p->name);
 }
 
-/* Rotation is assumed: keeping a token too carefully costs nothing. */
+/*
+ * Rotation is assumed: keeping a token too carefully costs nothing. A copy in
+ * Sent is not: looking for what is never there delays mail.
+ */
 static void read_provider(struct yaml_reader *r, const struct raw_provider *raw,
 			  const char *where, struct provider_config *p)
 {
@@ -277,6 +282,7 @@ static void read_provider(struct yaml_reader *r, const struct raw_provider *raw,
 	p->authorize_parameters = yaml_text(r, raw->authorize_parameters,
 					    where, "authorize_parameters");
 	p->rotates = yaml_flag(r, raw->rotates, true, where, "rotates");
+	p->sent_copy = yaml_flag(r, raw->sent_copy, false, where, "sent_copy");
 	p->ca_file = yaml_path(r, raw->ca_file, false, where, "ca_file");
 	read_limits(r, raw->limits, where, p);
 }

@@ -40,6 +40,14 @@ static void put_endpoint(struct buf *out, const struct account *a,
 	frame_put_number(out, FIELD_MAX_PER_DAY, p->max_per_day);
 }
 
+/* Where the Sent folder can be looked into, and tells what was taken. */
+static void put_sent_copy(struct buf *out, const struct account *a)
+{
+	frame_put_number(out, FIELD_SENT_COPY,
+			 a->config->provider->sent_copy &&
+			 account_has_service(a, SERVICE_IMAP));
+}
+
 static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
 		      enum service s)
 {
@@ -54,12 +62,14 @@ static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
 	frame_put_number(&out, FIELD_EXPIRES,
 			 (uint64_t)(a->expires_ms - clock_mono_ms()));
 	put_endpoint(&out, a, s);
+	put_sent_copy(&out, a);
 	frame_end(&out, m);
 	channel_send(ch, &out, NULL, 0);
 }
 
-static void answer_no(struct channel *ch, uint32_t id, enum grant_result result,
-		      const struct service_state *st)
+/* a: NULL when nobody knows it. */
+static void answer_no(const struct account *a, struct channel *ch, uint32_t id,
+		      enum grant_result result, const struct service_state *st)
 {
 	struct buf out = BUF_INIT;
 	struct frame_mark m = frame_begin(&out, FRAME_GRANT, id, 0);
@@ -71,6 +81,8 @@ static void answer_no(struct channel *ch, uint32_t id, enum grant_result result,
 		frame_put_str(&out, FIELD_TEXT, st->text);
 		frame_put_str(&out, FIELD_STEP, st->step);
 	}
+	if (a)
+		put_sent_copy(&out, a);
 	frame_end(&out, m);
 	channel_send(ch, &out, NULL, 0);
 }
@@ -81,11 +93,11 @@ static void answer_now(struct account *a, struct channel *ch, uint32_t id,
 	const struct service_state *blocked = state_blocks_grant(a, s);
 
 	if (blocked)
-		answer_no(ch, id, GRANT_REFUSED, blocked);
+		answer_no(a, ch, id, GRANT_REFUSED, blocked);
 	else if (account_token_works(a))
 		answer_ok(a, ch, id, s);
 	else
-		answer_no(ch, id, GRANT_WAIT, &a->services[s]);
+		answer_no(a, ch, id, GRANT_WAIT, &a->services[s]);
 }
 
 void grant_answer_waiters(struct account *a)
@@ -158,13 +170,14 @@ void grant_get(struct keeper *k, struct channel *ch, const struct frame *f)
 	struct account *a = account_of(k, ch, f, &s);
 
 	if (!a || !account_has_service(a, s)) {
-		answer_no(ch, f->id, GRANT_WAIT, NULL);
+		answer_no(a, ch, f->id, GRANT_WAIT, NULL);
 		return;
 	}
 	a->asked_ms = now;
 	if (was_refused(a, f) && secret_is_set(&a->access_token)) {
 		if (renewed_just_now(a, s, now)) {
-			answer_no(ch, f->id, GRANT_STALE, &a->services[s]);
+			answer_no(a, ch, f->id, GRANT_STALE,
+				  &a->services[s]);
 			return;
 		}
 		a->services[s].renewed_ms = now;

@@ -118,13 +118,19 @@ static void rig_near_frame(void *arg, struct channel *ch,
 	keeper_ops.channel_ops->frame(r->keeper, ch, f, fds);
 }
 
+/* Of alice@one.test, as courier was told. */
+static char rig_told_fallback[80];
+
 static void rig_far_frame(void *arg, struct channel *ch, const struct frame *f,
 			  const int *fds)
 {
 	(void)arg;
 	(void)ch;
-	(void)f;
 	(void)fds;
+	if (f->type == FRAME_ACCOUNT &&
+	    span_is(frame_text(f, FIELD_ACCOUNT), "alice@one.test"))
+		frame_copy(f, FIELD_FALLBACK, rig_told_fallback,
+			   sizeof(rig_told_fallback));
 }
 
 struct loop *role_loop(struct role *r)
@@ -181,7 +187,8 @@ static inline void rig_connect(struct rig_peer *p, const char *name)
 	"  token_url: https://two.test/token\n" \
 	"  scopes: { common: mail }\n" \
 	"  smtp: { host: smtp.two.test }\n" \
-	"  imap: { host: imap.two.test }\n"
+	"  imap: { host: imap.two.test }\n" \
+	"  sent_copy: true\n"
 #define RIG_ACCOUNT(address, provider) \
 	"accounts:\n" \
 	"- address: " address "\n" \
@@ -331,15 +338,20 @@ static inline char *rig_member(const char *name)
 	return text;
 }
 
-static inline void rig_grant_send(const char *account)
+static inline void rig_grant_send_for(const char *account, enum service s)
 {
 	struct buf out = BUF_INIT;
 	struct frame_mark m = rig_begin_frame(&out, "courier", FRAME_GRANT_GET);
 
 	frame_put_str(&out, FIELD_ACCOUNT, account);
-	frame_put_number(&out, FIELD_SERVICE, SERVICE_SMTP);
+	frame_put_number(&out, FIELD_SERVICE, s);
 	frame_end(&out, m);
 	rig_send("courier", &out, RIG_PATIENCE_MS);
+}
+
+static inline void rig_grant_send(const char *account)
+{
+	rig_grant_send_for(account, SERVICE_SMTP);
 }
 
 static inline enum grant_result rig_grant_result(void)

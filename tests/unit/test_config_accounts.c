@@ -20,6 +20,7 @@
 	"  sasl: [oauthbearer]\n" \
 	"  client_auth: basic\n" \
 	"  rotates: no\n" \
+	"  sent_copy: yes\n" \
 	"  ca_file: ca.pem\n" \
 	"  limits: { max_connections: 3, max_per_minute: 30,\n" \
 	"            max_recipients_per_day: 10000 }\n" \
@@ -71,7 +72,7 @@ static void check_provider(const struct provider_config *p)
 	CHECK_STR(p->transport, "smtp");
 	CHECK_STR(p->client_auth, "basic");
 	CHECK_STR(p->ca_file, "/etc/m/ca.pem");
-	CHECK(!p->rotates && p->max_connections == 3 &&
+	CHECK(!p->rotates && p->sent_copy && p->max_connections == 3 &&
 	      p->max_per_minute == 30 && p->max_per_day == 10000);
 }
 
@@ -121,7 +122,8 @@ static void test_values(void)
 	CHECK_SPAN(buf_span(&e.text), SPAN_NONE);
 	CHECK_FATAL(a != NULL && a->n_accounts == 3 && a->n_providers == 2);
 	check_provider(&a->providers[0]);
-	CHECK(a->providers[1].rotates && a->providers[1].max_per_day == 0);
+	CHECK(a->providers[1].rotates && !a->providers[1].sent_copy &&
+	      a->providers[1].max_per_day == 0);
 	CHECK_STR(a->providers[1].sasl, "xoauth2 oauthbearer");
 	CHECK_INT(a->providers[1].endpoints[SERVICE_IMAP].port, 143);
 	check_first(a);
@@ -322,6 +324,7 @@ static void test_shipped(void)
 		"microsoft365", "outlook", "gmail", "google-workspace",
 		"fastmail",	"yahoo",   "aol",
 	};
+	const size_t n_filing_copies = 4; /* the first of them */
 	char *providers = read_text(SRCDIR "/etc/providers.yaml");
 	char *accounts = read_text(SRCDIR "/etc/accounts.yaml");
 	struct config_errors e = { BUF_INIT, 0 };
@@ -334,6 +337,7 @@ static void test_shipped(void)
 
 		CHECK_STR(p->name, names[i]);
 		CHECK(p->token_url && p->authorize_url);
+		CHECK(p->sent_copy == (i < n_filing_copies));
 		for (unsigned s = 0; s < SERVICE_COUNT; s++)
 			CHECK(p->endpoints[s].present && p->scopes[s]);
 	}
@@ -364,6 +368,40 @@ static void test_sample_account(void)
 	mem_free(text);
 }
 
+/* ---- the manual ---- */
+
+static bool has_item(const char *manual, const char *key)
+{
+	char *item = mem_printf("Ic %s", key);
+	const char *at = manual;
+	bool found = false;
+
+	while (!found && (at = strstr(at, item)) != NULL) {
+		at += strlen(item);
+		found = *at == ' ' || *at == '\n';
+	}
+	mem_free(item);
+	return found;
+}
+
+static void test_manual(void)
+{
+	static const char *const keys[] = {
+		"provider", "flow", "client_id", "fallback", "logins",
+		"per_hour", "overtake", "name", "match", "issuer",
+		"authorize_url", "userinfo_url", "scopes", "smtp", "sasl",
+		"transport", "client_auth", "authorize_parameters", "rotates",
+		"sent_copy", "ca_file", "limits", "max_connections",
+		"max_per_minute", "max_recipients_per_day",
+	};
+	char *manual = read_text(SRCDIR "/docs/accounts.yaml.5");
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!has_item(manual, keys[i]))
+			CHECK_STR("not in the manual", keys[i]);
+	mem_free(manual);
+}
+
 UNIT_MAIN("accounts", { "values", test_values }, { "none", test_none },
 	  { "provider mistakes", test_provider_mistakes },
 	  { "account mistakes", test_account_mistakes },
@@ -371,4 +409,5 @@ UNIT_MAIN("accounts", { "values", test_values }, { "none", test_none },
 	  { "login mistakes", test_login_mistakes },
 	  { "shape mistakes", test_shape_mistakes }, { "alias", test_alias },
 	  { "shipped", test_shipped },
-	  { "sample account", test_sample_account })
+	  { "sample account", test_sample_account },
+	  { "manual", test_manual })

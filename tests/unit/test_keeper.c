@@ -208,6 +208,58 @@ static void test_login_add(void)
 	rig_clean();
 }
 
+/* ---- what courier is told ---- */
+
+#define ONLY_SMTP \
+	"- address: smtp@one.test\n  provider: two\n  client_id: id\n" \
+	"  services: [smtp]\n"
+
+static void check_grant(const char *account, enum service s,
+			enum grant_result result, bool sent_copy)
+{
+	struct frame f;
+
+	rig_grant_send_for(account, s);
+	CHECK_INT(rig_grant_result(), result);
+	f = rig_frame();
+	CHECK_INT(frame_number(&f, FIELD_SENT_COPY, 99), sent_copy);
+	CHECK(frame_has(&f, FIELD_TOKEN) == (result == GRANT_OK));
+}
+
+/* It may look into the Sent folder where there is one to look into. */
+static void test_sent_copy(void)
+{
+	struct frame f;
+
+	rig_start(RIG_ACCOUNT("alice@one.test", "two") ONLY_SMTP);
+	check_grant("alice@one.test", SERVICE_IMAP, GRANT_REFUSED, true);
+	rig_sign_in("alice@one.test");
+	check_grant("alice@one.test", SERVICE_IMAP, GRANT_OK, true);
+	f = rig_frame();
+	CHECK_SPAN(frame_text(&f, FIELD_HOST), SPAN("imap.two.test"));
+	check_grant("alice@one.test", SERVICE_SMTP, GRANT_OK, true);
+	check_grant("smtp@one.test", SERVICE_IMAP, GRANT_WAIT, false);
+	check_grant("smtp@one.test", SERVICE_SMTP, GRANT_REFUSED, false);
+	rig_apply(ALICE);
+	rig_sign_in("alice@one.test");
+	check_grant("alice@one.test", SERVICE_IMAP, GRANT_OK, false);
+	rig_grant_send_for("nobody@one.test", SERVICE_IMAP);
+	CHECK_INT(rig_grant_result(), GRANT_WAIT);
+	rig_stop();
+	rig_clean();
+}
+
+static void test_fallback_is_told(void)
+{
+	rig_start(RIG_ACCOUNT("alice@one.test", "two")
+		  "  fallback: smtp@one.test\n" ONLY_SMTP);
+	UNTIL(!strcmp(rig_told_fallback, "smtp@one.test"));
+	rig_apply(ALICE);
+	UNTIL(!strcmp(rig_told_fallback, ""));
+	rig_stop();
+	rig_clean();
+}
+
 /* ---- roles that were broken into ---- */
 
 static void ask_by_ticket(const char *ticket, int service)
@@ -303,6 +355,8 @@ UNIT_MAIN("keeper",
 	{ "account goes while asked", test_account_goes_while_asked },
 	{ "dead grant stays dead", test_dead_grant_stays_dead },
 	{ "login add", test_login_add },
+	{ "sent copy", test_sent_copy },
+	{ "fallback is told", test_fallback_is_told },
 	{ "ticket is for one service", test_ticket_is_for_one_service },
 	{ "desk checks no logins", test_desk_checks_no_logins },
 	{ "descriptors are closed", test_descriptors_are_closed })
