@@ -3,7 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-static const unsigned char v4_mapped[12] = {
+#define V4_PREFIX 12
+static const unsigned char v4_mapped[16] = {
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
 };
 
@@ -21,9 +22,9 @@ static bool parse_address(struct span text, unsigned char out[16],
 		return false;
 	memcpy(s, literal.data, literal.len);
 	s[literal.len] = '\0';
-	memcpy(out, v4_mapped, sizeof(v4_mapped));
+	memcpy(out, v4_mapped, V4_PREFIX);
 	*width = 32;
-	if (inet_pton(AF_INET, s, out + sizeof(v4_mapped)) == 1)
+	if (inet_pton(AF_INET, s, out + V4_PREFIX) == 1)
 		return true;
 	*width = 128;
 	return inet_pton(AF_INET6, s, out) == 1;
@@ -67,6 +68,19 @@ bool network_parse(struct span text, struct network *out)
 		return false;
 	out->bits = 128 - width + (unsigned)bits;
 	return host_bits_are_zero(out);
+}
+
+void network_print(struct buf *out, const struct network *n)
+{
+	bool v4 = n->bits >= 96 &&
+		  same_prefix(n->address, v4_mapped, 96);
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (v4)
+		inet_ntop(AF_INET, n->address + V4_PREFIX, text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, n->address, text, sizeof(text));
+	buf_printf(out, "%s/%u", text, v4 ? n->bits - 96 : n->bits);
 }
 
 bool network_has(const struct network *list, size_t n, const char *address)

@@ -60,6 +60,10 @@ enum ctl_exit cmd_login_add(struct ctl *ctl, const struct args *a)
 	json_put_str(body, "name", args_get(a, "NAME"));
 	if (args_has(a, "--network"))
 		add_networks(body, a);
+	if (args_has(a, "--per-hour"))
+		json_put_str(body, "per_hour", args_get(a, "--per-hour"));
+	if (args_has(a, "--overtake"))
+		json_put_bool(body, "overtake", true);
 	if (!args_has(a, "--password-stdin") || add_password(body))
 		exit = api_call(ctl, "POST", SPAN("/v1/logins"), body,
 				API_TIMEOUT_S, &answer);
@@ -80,6 +84,7 @@ static void add_login(struct buf *out, const struct json *login, int64_t now)
 {
 	const struct json *networks = json_get(login, "networks");
 	int64_t created = json_get_int(login, "created", 0);
+	int64_t per_hour = json_get_int(login, "per_hour", -1);
 
 	text_add_cell(out, json_get_text(login, "name"), 28);
 	text_add_cell(out, json_get_text(login, "account"), 30);
@@ -93,6 +98,12 @@ static void add_login(struct buf *out, const struct json *login, int64_t now)
 		buf_add_str(out, i ? ", " : ", from ");
 		text_add(out, json_text(json_at(networks, i)));
 	}
+	if (per_hour > 0)
+		buf_printf(out, ", %lld an hour", (long long)per_hour);
+	else if (per_hour == 0)
+		buf_add_str(out, ", any number an hour");
+	if (json_get_bool(login, "overtake", false))
+		buf_add_str(out, ", overtakes");
 	buf_add_char(out, '\n');
 }
 

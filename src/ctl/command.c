@@ -12,7 +12,8 @@ const struct command commands[] = {
 	  cmd_status },
 	{ "account list", "all accounts, one line each", cmd_account_list },
 	{ "account show ADDRESS", "all about one account", cmd_account_show },
-	{ "login add ADDRESS NAME [--network CIDR]... [--password-stdin]",
+	{ "login add ADDRESS NAME [--network CIDR]... [--per-hour LIMIT] "
+	  "[--overtake] [--password-stdin]",
 	  "a login for mail clients; prints its new password once",
 	  cmd_login_add },
 	{ "login list [ADDRESS]", "the logins for mail clients",

@@ -48,6 +48,13 @@ static bool is_number(struct span s)
 	return span_to_u64(s, INT32_MAX, &n) && n > 0;
 }
 
+static bool is_limit(struct span s)
+{
+	uint64_t n;
+
+	return span_to_u64(s, INT32_MAX, &n);
+}
+
 static bool is_network(struct span s)
 {
 	struct network n;
@@ -76,6 +83,7 @@ static const struct {
 	{ "NAME", is_name, "a login name" },
 	{ "ID", is_id, "a message id" },
 	{ "N", is_number, "a number above 0" },
+	{ "LIMIT", is_limit, "a number, 0 for no limit" },
 	{ "CIDR", is_network, "a network such as 192.168.1.0/24" },
 	{ "DIR", is_path, "a folder" },
 	{ "WHEN", is_when, "a time such as 2h, 3d or 2026-11-20" },

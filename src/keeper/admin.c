@@ -141,13 +141,32 @@ static void account_show(const struct admin_request *q)
 
 /* ---- logins ---- */
 
+static struct json *networks_json(const struct login *l)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < l->n_networks; i++) {
+		struct buf text = BUF_INIT;
+
+		network_print(&text, &l->networks[i]);
+		json_add_text(list, buf_span(&text));
+		buf_clear(&text);
+	}
+	return list;
+}
+
 static struct json *login_json(const struct login *l)
 {
 	struct json *j = json_new_object();
 
 	json_put_str(j, "name", l->name);
 	json_put_str(j, "account", l->account);
+	json_put(j, "networks", networks_json(l));
 	json_put_str(j, "source", l->from_file ? "file" : "store");
+	if (l->per_hour != LOGIN_PER_HOUR_UNSET)
+		json_put_int(j, "per_hour", l->per_hour);
+	if (l->overtake)
+		json_put_bool(j, "overtake", true);
 	if (l->created_s)
 		json_put_int(j, "created", l->created_s);
 	return j;
@@ -178,16 +197,38 @@ static void join_networks(struct buf *out, const struct json *list)
 	}
 }
 
+/* False: there is one, and it is none. */
+static bool wished_rate(const struct json *body, unsigned *per_hour)
+{
+	const struct json *value = json_get(body, "per_hour");
+	int64_t n = 0;
+
+	*per_hour = LOGIN_PER_HOUR_UNSET;
+	if (!value)
+		return true;
+	if (!json_int(value, &n) || n < 0 || n > LOGIN_PER_HOUR_MOST)
+		return false;
+	*per_hour = (unsigned)n;
+	return true;
+}
+
 static void logins_add(const struct admin_request *q)
 {
 	struct account *a = known_account(q, json_get_text(q->body, "account"));
 	struct buf networks = BUF_INIT;
-	struct login_wish wish = { .name = json_get_text(q->body, "name"),
-				   .password = json_get_text(q->body,
-							     "password") };
+	struct login_wish wish = {
+		.name = json_get_text(q->body, "name"),
+		.password = json_get_text(q->body, "password"),
+		.overtake = json_get_bool(q->body, "overtake", false),
+	};
 
 	if (!a)
 		return;
+	if (!wished_rate(q->body, &wish.per_hour)) {
+		admin_error(q->reply, 400, "per_hour: expected a number up to "
+			    "1000000, or 0 for no limit", NULL);
+		return;
+	}
 	join_networks(&networks, json_get(q->body, "networks"));
 	wish.networks = buf_span(&networks);
 	login_add(q->owner, a, &wish, q->reply);

@@ -235,6 +235,8 @@ void login_drop_channel(struct keeper *k, const struct channel *ch);
 struct login_wish {
 	struct span name, networks; /* "192.0.2.0/24 2001:db8::/32" */
 	struct span password;       /* empty: one is made and shown once */
+	unsigned per_hour;          /* or LOGIN_PER_HOUR_UNSET */
+	bool overtake;
 };
 /* Answers when the password is hashed and the login is in the vault. */
 void login_add(struct keeper *k, const struct account *a,

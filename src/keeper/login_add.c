@@ -18,6 +18,8 @@ struct addition {
 	struct admin_reply *reply;
 	char *account, *name, *networks;
 	struct secret password;
+	unsigned per_hour;
+	bool overtake;
 	bool made; /* by us: it is shown once */
 	char *hash;
 };
@@ -119,6 +121,10 @@ static void tell(struct addition *n)
 	json_put_str(j, "name", n->name);
 	json_put_str(j, "account", n->account);
 	json_put_str(j, "source", "store");
+	if (n->per_hour != LOGIN_PER_HOUR_UNSET)
+		json_put_int(j, "per_hour", n->per_hour);
+	if (n->overtake)
+		json_put_bool(j, "overtake", true);
 	if (n->made)
 		json_put_text(j, "password", secret_span(&n->password));
 	log_event(LOG_LOGIN_CHANGED, LOG_TEXT("account", n->account),
@@ -128,8 +134,16 @@ static void tell(struct addition *n)
 
 static bool save(struct addition *n)
 {
-	struct vault_login v = { n->account, n->name, n->hash, n->networks,
-				 clock_wall_s() };
+	struct vault_login v = {
+		.account = n->account,
+		.name = n->name,
+		.password_hash = n->hash,
+		.networks = n->networks,
+		.created_s = clock_wall_s(),
+		.per_hour = n->per_hour == LOGIN_PER_HOUR_UNSET ?
+				    -1 : (int64_t)n->per_hour,
+		.overtake = n->overtake,
+	};
 
 	return n->hash && vault_login_save(n->k->vault, &v) == STORE_OK;
 }
@@ -188,6 +202,8 @@ static void begin(struct keeper *k, const struct account *a,
 	n->account = mem_strdup(a->config->address);
 	n->name = span_lower(w->name);
 	n->networks = span_dup(w->networks);
+	n->per_hour = w->per_hour;
+	n->overtake = w->overtake;
 	if (w->password.len)
 		secret_set(&n->password, w->password);
 	else

@@ -62,6 +62,9 @@ static void from_vault(void *arg, const struct vault_login *v)
 		return;
 	l = put(k, span_str(v->name), v->account, v->password_hash);
 	l->created_s = v->created_s;
+	l->per_hour = v->per_hour < 0 ? LOGIN_PER_HOUR_UNSET :
+					(unsigned)v->per_hour;
+	l->overtake = v->overtake;
 	l->n_networks = parse_networks(span_str(v->networks), &l->networks);
 }
 

@@ -21,6 +21,8 @@ static const char *const steps[] = {
 	"text TEXT, step TEXT, of_grant INTEGER NOT NULL, "
 	"PRIMARY KEY (account, service));"
 	"CREATE TABLE key_check (sealed BLOB NOT NULL)",
+	"ALTER TABLE logins ADD COLUMN per_hour INTEGER NOT NULL DEFAULT -1;"
+	"ALTER TABLE logins ADD COLUMN overtake INTEGER NOT NULL DEFAULT 0",
 };
 static const struct db_format format = { steps, ARRAY_SIZE(steps) };
 
@@ -49,12 +51,12 @@ static void prepare(struct vault *v)
 		   "generation=(SELECT max(generation) FROM grants "
 		   "WHERE account=?1)");
 	v->login_all = db_prepare(d, "SELECT account, name, password_hash, "
-				     "networks, created_s FROM logins "
-				     "ORDER BY name");
+				     "networks, created_s, per_hour, "
+				     "overtake FROM logins ORDER BY name");
 	v->login_put = db_prepare(
 		d, "INSERT OR REPLACE INTO logins (account, name, "
-		   "password_hash, networks, created_s) "
-		   "VALUES (?1,?2,?3,?4,?5)");
+		   "password_hash, networks, created_s, per_hour, overtake) "
+		   "VALUES (?1,?2,?3,?4,?5,?6,?7)");
 	v->login_drop = db_prepare(d, "DELETE FROM logins WHERE name=?1");
 	v->state_all = db_prepare(d, "SELECT account, service, state, since_s, "
 				     "cause, text, step, of_grant "
@@ -314,7 +316,9 @@ enum store_result vault_login_each(struct vault *v, vault_login_fn *fn,
 	while (db_row(&v->db, s, &r)) {
 		struct vault_login l = { db_text(s, 0), db_text(s, 1),
 					 db_text(s, 2), db_text(s, 3),
-					 sqlite3_column_int64(s, 4) };
+					 sqlite3_column_int64(s, 4),
+					 sqlite3_column_int64(s, 5),
+					 sqlite3_column_int(s, 6) != 0 };
 
 		fn(arg, &l);
 		mem_free(l.account);
@@ -337,6 +341,8 @@ enum store_result vault_login_save(struct vault *v, const struct vault_login *l)
 	db_bind_str(s, 3, l->password_hash);
 	db_bind_str(s, 4, l->networks ? l->networks : "");
 	sqlite3_bind_int64(s, 5, l->created_s);
+	sqlite3_bind_int64(s, 6, l->per_hour);
+	sqlite3_bind_int(s, 7, l->overtake);
 	return finish(v, db_run(&v->db, s));
 }
 

@@ -57,6 +57,8 @@ struct vault_login {
 	char *password_hash; /* crypt(3) */
 	char *networks;      /* "192.0.2.0/24 2001:db8::/32", or empty */
 	int64_t created_s;
+	int64_t per_hour;    /* messages; -1: as configured for all */
+	bool overtake;
 };
 typedef void vault_login_fn(void *arg, const struct vault_login *l);
 enum store_result vault_login_each(struct vault *v, vault_login_fn *fn,

@@ -492,6 +492,20 @@ class Logins(Case):
         self.assertEqual(self.server.asked[-1][2], {
             'account': 'a@b', 'name': 'n', 'networks': ['10.0.0.0/8', '::1']})
 
+    def test_settings(self):
+        login = {'name': 'n', 'account': 'a@b', 'source': 'store',
+                 'networks': ['10.0.0.0/8'], 'per_hour': 7, 'overtake': True}
+        other = {'name': 'o', 'account': 'a@b', 'per_hour': 0}
+        self.script({'POST /v1/logins': login,
+                     'GET /v1/logins': {'logins': [login, other]}})
+        self.ctl('login', 'add', 'a@b', 'n', '--per-hour', '7', '--overtake')
+        self.assertEqual(self.server.asked[-1][2], {
+            'account': 'a@b', 'name': 'n', 'per_hour': '7', 'overtake': True})
+        self.ctl('login', 'add', 'a@b', 'n', '--per-hour', 'few', code=2)
+        out, _ = self.ctl('login', 'list')
+        self.assertIn('from 10.0.0.0/8, 7 an hour, overtakes\n', out)
+        self.assertIn(', any number an hour\n', out)
+
     def test_password_from_stdin(self):
         self.script({'POST /v1/logins': {'name': 'n', 'account': 'a@b'}})
         out, _ = self.ctl('login', 'add', 'a@b', 'n', '--password-stdin',

@@ -197,13 +197,16 @@ static inline void rig_connect(struct rig_peer *p, const char *name)
 	"  services: [smtp, imap]\n"
 #define RIG_NOBODY "accounts: []\n"
 
+/* Sections behind those that every test needs. */
+static const char *rig_ini_more = "";
+
 /* The first configuration or a reload. */
 static inline void rig_apply(const char *accounts)
 {
 	char *ini = mem_printf("[mailbearer]\nstate_dir = %s\n[listen a]\n"
 			       "protocol = smtp\naddress = 127.0.0.1:1\n"
-			       "tls = none\nplaintext_auth = loopback\n",
-			       rig_role.dir);
+			       "tls = none\nplaintext_auth = loopback\n%s",
+			       rig_role.dir, rig_ini_more);
 	struct config_blobs b = { NULL, 0 };
 	struct buf why = BUF_INIT;
 	bool taken;

@@ -260,6 +260,66 @@ static void test_fallback_is_told(void)
 	rig_clean();
 }
 
+/* ---- what a login may ---- */
+
+static uint64_t may(const char *password, enum frame_field what)
+{
+	struct frame f;
+
+	auth_send("relay/0", password, SERVICE_SMTP, RIG_PATIENCE_MS);
+	CHECK_INT(auth_result(), AUTH_OK);
+	f = rig_frame();
+	return frame_number(&f, what, 99);
+}
+
+static void add_login(const char *settings)
+{
+	char *body = mem_printf("{\"account\":\"alice@one.test\","
+				"\"name\":\"scanner\",\"password\":\"p\"%s}",
+				settings);
+
+	CHECK_INT(rig_admin("POST", "/v1/logins", body), 200);
+	mem_free(body);
+}
+
+static void test_login_settings(void)
+{
+	rig_start(ALICE);
+	add_login("");
+	CHECK_INT(may("p", FIELD_PER_HOUR), 0);
+	CHECK_INT(may("p", FIELD_OVERTAKE), 0);
+	add_login(",\"per_hour\":\"30\",\"overtake\":true");
+	CHECK_INT(may("p", FIELD_PER_HOUR), 30);
+	CHECK_INT(may("p", FIELD_OVERTAKE), 1);
+	/* they are in the vault */
+	rig_stop();
+	rig_start(ALICE);
+	CHECK_INT(may("p", FIELD_PER_HOUR), 30);
+	CHECK_INT(may("p", FIELD_OVERTAKE), 1);
+	CHECK_INT(rig_admin("POST", "/v1/logins",
+			    "{\"account\":\"alice@one.test\",\"name\":\"y\","
+			    "\"per_hour\":1000001}"), 400);
+	CHECK_INT(rig_admin("POST", "/v1/logins",
+			    "{\"account\":\"alice@one.test\",\"name\":\"y\","
+			    "\"per_hour\":\"few\"}"), 400);
+	rig_stop();
+	rig_clean();
+}
+
+/* The one for all counts where a login has none of its own. */
+static void test_login_limit_of_all(void)
+{
+	rig_ini_more = "[limits]\nlogin_per_hour = 200\n";
+	rig_start(ALICE);
+	add_login("");
+	CHECK_INT(may("p", FIELD_PER_HOUR), 200);
+	add_login(",\"per_hour\":0");
+	CHECK_INT(may("p", FIELD_PER_HOUR), 0);
+	rig_stop();
+	rig_clean();
+	rig_ini_more = "";
+}
+
 /* ---- roles that were broken into ---- */
 
 static void ask_by_ticket(const char *ticket, int service)
@@ -355,6 +415,8 @@ UNIT_MAIN("keeper",
 	{ "account goes while asked", test_account_goes_while_asked },
 	{ "dead grant stays dead", test_dead_grant_stays_dead },
 	{ "login add", test_login_add },
+	{ "login settings", test_login_settings },
+	{ "login limit of all", test_login_limit_of_all },
 	{ "sent copy", test_sent_copy },
 	{ "fallback is told", test_fallback_is_told },
 	{ "ticket is for one service", test_ticket_is_for_one_service },

@@ -49,6 +49,24 @@ static void test_has(void)
 	CHECK(!network_has(NULL, 0, "192.0.2.1"));
 }
 
+static void test_print(void)
+{
+	static const char *const texts[] = {
+		"192.0.2.0/24", "192.0.2.7/32", "0.0.0.0/0", "2001:db8::/32",
+		"::1/128", "::/0",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct buf out = BUF_INIT;
+		struct network n;
+
+		CHECK_FATAL(network_parse(span_str(texts[i]), &n));
+		network_print(&out, &n);
+		CHECK_SPAN(buf_span(&out), span_str(texts[i]));
+		buf_clear(&out);
+	}
+}
+
 static void test_loopback(void)
 {
 	CHECK(address_is_loopback("127.0.0.1"));
@@ -61,4 +79,5 @@ static void test_loopback(void)
 }
 
 UNIT_MAIN("network", { "parse", test_parse }, { "has", test_has },
+	  { "print", test_print },
 	  { "loopback", test_loopback })

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "codec/frame.h"
+#include "store/db.h"
 #include "store/seal.h"
 #include "store/vault.h"
 
@@ -169,7 +170,8 @@ static void test_other_key(void)
 
 static void see_login(void *arg, const struct vault_login *l)
 {
-	buf_printf(arg, "%s/%s/%s ", l->account, l->name, l->networks);
+	buf_printf(arg, "%s/%s/%s/%lld/%d ", l->account, l->name, l->networks,
+		   (long long)l->per_hour, l->overtake);
 }
 
 static void see_state(void *arg, const struct vault_state *s)
@@ -180,10 +182,44 @@ static void see_state(void *arg, const struct vault_state *s)
 		   (long long)s->since_s, s->step);
 }
 
+/* A file as the first version of the program left it. */
+static void test_a_vault_of_version_1(void)
+{
+	struct vault_login l = { TEXT("a@x"), TEXT("scan"), TEXT("$y$h"),
+				 TEXT(""), 5, 30, true };
+	static const char version_1[] =
+		"ALTER TABLE logins DROP COLUMN per_hour;"
+		"ALTER TABLE logins DROP COLUMN overtake;"
+		"PRAGMA user_version=1";
+	char *path;
+	struct buf seen = BUF_INIT;
+	struct secret key;
+	struct vault *v;
+	sqlite3 *old;
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	CHECK_INT(vault_login_save(v, &l), STORE_OK);
+	vault_close(&v);
+	path = mem_printf("%s/vault.db", dir);
+	CHECK_FATAL(sqlite3_open(path, &old) == SQLITE_OK);
+	CHECK_INT(sqlite3_exec(old, version_1, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(old);
+	mem_free(path);
+	v = open_vault(&key);
+	CHECK_INT(vault_login_each(v, see_login, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), "a@x/scan//-1/0 ");
+	buf_clear(&seen);
+	vault_close(&v);
+	secret_clear(&key);
+	remove_dir();
+}
+
 static void test_logins_and_states(void)
 {
 	struct vault_login l = { TEXT("a@x"), TEXT("scan"), TEXT("$y$h"),
-				 TEXT("10.0.0.0/8"), 5 };
+				 TEXT("10.0.0.0/8"), 5, 30, true };
 	struct vault_state s = { TEXT("a@x"), SERVICE_SMTP, ACCOUNT_BLOCKED,
 				 7, TEXT("c"), TEXT("t"), TEXT("s") };
 	struct buf seen = BUF_INIT;
@@ -197,7 +233,7 @@ static void test_logins_and_states(void)
 	l.account = TEXT("b@x");
 	CHECK_INT(vault_login_save(v, &l), STORE_OK);
 	CHECK_INT(vault_login_each(v, see_login, &seen), STORE_OK);
-	CHECK_STR(buf_cstr(&seen), "b@x/scan/10.0.0.0/8 ");
+	CHECK_STR(buf_cstr(&seen), "b@x/scan/10.0.0.0/8/30/1 ");
 	CHECK_INT(vault_login_remove(v, "scan"), STORE_OK);
 	CHECK_INT(vault_login_remove(v, "scan"), STORE_MISSING);
 	buf_clear(&seen);
@@ -215,4 +251,5 @@ static void test_logins_and_states(void)
 UNIT_MAIN("vault", { "seal", test_seal }, { "key file", test_key_file },
 	  { "generations", test_generations },
 	  { "another key", test_other_key },
+	  { "a vault of version 1", test_a_vault_of_version_1 },
 	  { "logins and states", test_logins_and_states })
