@@ -6,6 +6,8 @@ libcourier_a_SOURCES = \
 	src/courier/courier.h \
 	src/courier/delivery.c \
 	src/courier/outlet.c \
+	src/courier/pace.c \
+	src/courier/pace.h \
 	src/courier/rate.c \
 	src/courier/rate.h \
 	src/courier/replay.c \
