@@ -101,7 +101,8 @@ static bool failed(struct asked *a, enum store_result r)
 		return false;
 	if (r == STORE_MISSING)
 		admin_error(a->reply, 404, "no such message",
-			    "mailbearerctl queue list shows those there are");
+			    "mailbearerctl queue list shows those there are, "
+			    "mailbearerctl history what became of others");
 	else
 		admin_error(a->reply, 503, "the store refused",
 			    "see the log of this machine");
@@ -113,32 +114,23 @@ static void on_list(void *arg, enum store_result r,
 		    struct queue_message *const *list, size_t n)
 {
 	struct asked *a = arg;
+	struct admin_page page = ADMIN_PAGE;
 	struct json *j, *messages;
+	size_t i;
 
 	if (failed(a, r))
 		return;
 	j = json_new_object();
 	messages = json_new_array();
-	for (size_t i = 0; i < n; i++)
+	for (i = 0; i < n && admin_page_has_room(&page); i++) {
 		json_add(messages, message_json(a->courier, list[i]));
+		admin_page_add(&page, list[i]->n_recipients);
+	}
 	json_put(j, "messages", messages);
-	if (n == a->limit && n > 0)
-		json_put_int(j, "next", list[n - 1]->seq);
+	if (i > 0 && (i < n || n == a->limit))
+		json_put_int(j, "next", list[i - 1]->seq);
 	admin_json(a->reply, j);
 	asked_free(a);
-}
-
-static uint64_t number(const struct admin_request *q, const char *name,
-		       uint64_t fallback)
-{
-	struct buf text = BUF_INIT;
-	uint64_t n = fallback;
-
-	admin_parameter(q, name, &text);
-	if (!span_to_u64(buf_span(&text), INT64_MAX, &n))
-		n = fallback;
-	buf_clear(&text);
-	return n;
 }
 
 static int state_number(struct span name)
@@ -155,8 +147,8 @@ static void list(const struct admin_request *q)
 	struct asked *a = asked_new(q);
 	struct buf account = BUF_INIT, state = BUF_INIT;
 	struct queue_query query = {
-		.after_seq = (int64_t)number(q, "after", 0),
-		.limit = number(q, "limit", LIST_DEFAULT),
+		.after_seq = (int64_t)admin_number(q, "after", 0),
+		.limit = admin_number(q, "limit", LIST_DEFAULT),
 	};
 
 	admin_parameter(q, "account", &account);
@@ -356,6 +348,7 @@ static void delete(const struct admin_request *q)
 }
 
 static const struct admin_row rows[] = {
+	{ "GET", "/v1/history", courier_history },
 	{ "GET", "/v1/queue", list },
 	{ "GET", "/v1/queue/counts", counts_of_all },
 	{ "GET", "/v1/queue/*", show_or_chunk },

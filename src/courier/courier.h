@@ -275,6 +275,8 @@ bool bounce_queue(struct courier *c, const struct queue_message *m,
 /* ---- admin.c: courier's part of docs/PROTOCOL.md ---- */
 void courier_admin(struct courier *c, struct channel *ch,
 		   const struct frame *f);
+/* ---- admin_history.c ---- */
+void courier_history(const struct admin_request *q);
 
 struct courier {
 	struct role *role;

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libcourier.a
 libcourier_a_SOURCES = \
 	src/courier/admin.c \
+	src/courier/admin_history.c \
 	src/courier/admit.c \
 	src/courier/bounce.c \
 	src/courier/courier.h \

@@ -6,6 +6,9 @@
 #define BODY_MAX (64u << 10)
 /* A frame holds it, with room for what stands around it. */
 #define ANSWER_MAX (CHANNEL_FRAME_MAX - 1024)
+/* An address has up to 320 octets, and a message up to 10,000 recipients
+ * (config/option.def): the last message of a page fits, too. */
+#define PAGE_RECIPIENTS 5000
 static const struct span too_long = {
 	"{\"error\":\"the answer is too long; ask for less\"}",
 	sizeof("{\"error\":\"the answer is too long; ask for less\"}") - 1
@@ -69,6 +72,29 @@ void admin_parameter(const struct admin_request *q, const char *name,
 			buf_clear(value);
 		return;
 	}
+}
+
+uint64_t admin_number(const struct admin_request *q, const char *name,
+		      uint64_t fallback)
+{
+	struct buf text = BUF_INIT;
+	uint64_t n = fallback;
+
+	admin_parameter(q, name, &text);
+	if (!span_to_u64(buf_span(&text), INT64_MAX, &n))
+		n = fallback;
+	buf_clear(&text);
+	return n;
+}
+
+bool admin_page_has_room(const struct admin_page *p)
+{
+	return p->recipients < PAGE_RECIPIENTS;
+}
+
+void admin_page_add(struct admin_page *p, size_t recipients)
+{
+	p->recipients += recipients;
 }
 
 static bool path_matches(const char *pattern, struct span path,

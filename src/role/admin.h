@@ -46,6 +46,21 @@ void admin_error(struct admin_reply *r, int status, const char *error,
 void admin_parameter(const struct admin_request *q, const char *name,
 		     struct buf *value);
 
+/* The same as a number; fallback when it is absent or none. */
+uint64_t admin_number(const struct admin_request *q, const char *name,
+		      uint64_t fallback);
+
+/*
+ * An answer must fit a frame: lists of messages end early where they have
+ * very many recipients, and the asker comes again for the rest.
+ */
+struct admin_page {
+	size_t recipients;
+};
+#define ADMIN_PAGE ((struct admin_page){ 0 })
+bool admin_page_has_room(const struct admin_page *p);
+void admin_page_add(struct admin_page *p, size_t recipients);
+
 /* desk is gone: answers to it are dropped. */
 void admin_drop_channel(struct admin_replies *replies,
 			const struct channel *ch);

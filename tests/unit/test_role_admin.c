@@ -80,4 +80,35 @@ static void test_too_long(void)
 	rig_end();
 }
 
-UNIT_MAIN("role_admin", { "too long", test_too_long })
+static void test_number(void)
+{
+	const struct admin_request q = {
+		.query = SPAN("a=7&b=-1&c=&d=9223372036854775807&e=%37&a=8")
+	};
+
+	CHECK_INT(admin_number(&q, "a", 5), 7);
+	CHECK_INT(admin_number(&q, "b", 5), 5);
+	CHECK_INT(admin_number(&q, "c", 5), 5);
+	CHECK(admin_number(&q, "d", 5) == INT64_MAX);
+	CHECK_INT(admin_number(&q, "e", 5), 7);
+	CHECK_INT(admin_number(&q, "f", 5), 5);
+}
+
+/* With the most recipients a message has, and with none. */
+static void test_page(void)
+{
+	struct admin_page page = ADMIN_PAGE;
+	size_t recipients = 0;
+
+	for (int i = 0; i < 1000; i++)
+		admin_page_add(&page, 0);
+	CHECK(admin_page_has_room(&page));
+	while (admin_page_has_room(&page)) {
+		admin_page_add(&page, 10000);
+		recipients += 10000;
+	}
+	CHECK(recipients >= 10000 && recipients * 323 < CHANNEL_FRAME_MAX);
+}
+
+UNIT_MAIN("role_admin", { "too long", test_too_long },
+	  { "number", test_number }, { "page", test_page })
