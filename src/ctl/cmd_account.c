@@ -141,7 +141,41 @@ static void add_causes(struct buf *out, const struct json *account)
 	}
 }
 
-static void add_account(struct buf *out, const struct ctl *ctl,
+static const struct json *count_of(const struct json *counts,
+				   struct span address)
+{
+	const struct json *list = json_get(counts, "accounts");
+
+	for (size_t i = 0; i < json_count(list); i++)
+		if (span_equal_nocase(json_get_text(json_at(list, i),
+						    "account"), address))
+			return json_at(list, i);
+	return NULL;
+}
+
+/* What courier knows of it; not a word when courier is away. */
+static void add_counts(struct buf *out, struct ctl *ctl, struct span address)
+{
+	struct api_answer answer;
+	const struct json *count;
+	int64_t limit;
+
+	api_try(ctl, "GET", SPAN("/v1/queue/counts"), NULL, API_TIMEOUT_S,
+		&answer);
+	count = count_of(answer.doc, address);
+	limit = json_get_int(count, "recipients_limit", 0);
+	if (json_get(count, "recipients_today")) {
+		buf_printf(out, "%-12s %lld", "today",
+			   (long long)json_get_int(count, "recipients_today",
+						   0));
+		if (limit > 0)
+			buf_printf(out, " of %lld", (long long)limit);
+		buf_add_str(out, " recipients\n");
+	}
+	api_clear(&answer);
+}
+
+static void add_account(struct buf *out, struct ctl *ctl,
 			const struct json *account, int64_t now)
 {
 	text_add_fact(out, "account", json_get_text(account, "address"));
@@ -152,6 +186,7 @@ static void add_account(struct buf *out, const struct ctl *ctl,
 	buf_add_char(out, '\n');
 	add_causes(out, account);
 	add_moments(out, account, now);
+	add_counts(out, ctl, json_get_text(account, "address"));
 	add_logins(out, account);
 	text_add_fact(out, "to approve",
 		      json_get_text(account, "admin_consent_url"));

@@ -9,6 +9,7 @@
 
 #define STATE_WIDTH 13   /* "misconfigured" */
 #define WAITS_WIDTH 18   /* "123, 45 MB, 3h" and a little air */
+#define TODAY_WIDTH 12   /* "10000/10000" */
 #define MARK_WIDTH 2
 #define INDENT 4
 /* Below this width a table is no use. */
@@ -30,6 +31,7 @@ struct view {
 	size_t n_rows;
 	size_t n_of[RANK_COUNT];
 	bool has[SERVICES];
+	bool has_today; /* a provider counts recipients, and there is room */
 	size_t address_width; /* 0: too narrow for a table */
 };
 
@@ -54,12 +56,22 @@ static void measure(struct view *v)
 
 		longest = w > longest ? w : longest;
 	}
+	/* not at the price of addresses on lines of their own */
+	if (v->screen->width < fixed + TODAY_WIDTH + 1 + longest)
+		v->has_today = false;
+	if (v->has_today)
+		fixed += TODAY_WIDTH + 1;
 	v->address_width = 0;
 	if (v->screen->width < NARROW || v->screen->width < fixed + 12)
 		return;
 	v->address_width = v->screen->width - fixed;
 	if (longest < v->address_width)
 		v->address_width = longest;
+}
+
+static int64_t daily_limit(const struct json *account)
+{
+	return json_get_int(json_get(account, "queue"), "recipients_limit", 0);
 }
 
 static void view_init(struct view *v)
@@ -75,6 +87,7 @@ static void view_init(struct view *v)
 		r->rank = account_rank(r->account);
 		r->index = i;
 		v->n_of[r->rank]++;
+		v->has_today |= daily_limit(r->account) > 0;
 		for (size_t k = 0; k < SERVICES; k++)
 			v->has[k] |= service_of(r->account, k) != NULL;
 	}
@@ -142,6 +155,23 @@ static void add_stacked(struct buf *out, const struct view *v,
 	buf_add_char(out, '\n');
 }
 
+/* "812/10000", recipients of the last day */
+static void add_today(struct buf *out, const struct json *account)
+{
+	int64_t limit = daily_limit(account);
+	struct buf text = BUF_INIT;
+
+	if (limit > 0)
+		buf_printf(&text, "%lld/%lld",
+			   (long long)json_get_int(json_get(account, "queue"),
+						   "recipients_today", 0),
+			   (long long)limit);
+	else
+		buf_add_char(&text, '-');
+	text_add_cell(out, buf_span(&text), TODAY_WIDTH);
+	buf_clear(&text);
+}
+
 static void add_columns(struct buf *out, const struct view *v,
 			const struct json *account)
 {
@@ -156,6 +186,8 @@ static void add_columns(struct buf *out, const struct view *v,
 		else
 			text_add_cell(out, SPAN("-"), STATE_WIDTH);
 	}
+	if (v->has_today)
+		add_today(out, account);
 	add_waits(out, v, account);
 	buf_add_char(out, '\n');
 }
@@ -290,6 +322,8 @@ static void add_heading(struct buf *out, const struct view *v)
 		if (v->has[i])
 			buf_printf(&line, "%-*s ", STATE_WIDTH, titles[i]);
 	}
+	if (v->has_today)
+		buf_printf(&line, "%-*s ", TODAY_WIDTH, "TODAY");
 	buf_add_str(&line, "WAITS");
 	ctl_paint(out, v->screen, COLOR_DIM, buf_cstr(&line));
 	buf_add_char(out, '\n');

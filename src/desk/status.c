@@ -52,11 +52,17 @@ static struct json *queue_of(const struct json *count)
 	static const char *const numbers[] = { "messages", "bytes", "held" };
 	struct json *q = json_new_object();
 	int64_t oldest = json_get_int(count, "oldest", 0);
+	int64_t limit = json_get_int(count, "recipients_limit", 0);
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		json_put_int(q, numbers[i], json_get_int(count, numbers[i], 0));
 	if (oldest > 0)
 		json_put_int(q, "oldest", oldest);
+	if (limit > 0) {
+		json_put_int(q, "recipients_today",
+			     json_get_int(count, "recipients_today", 0));
+		json_put_int(q, "recipients_limit", limit);
+	}
 	return q;
 }
 

@@ -279,6 +279,48 @@ static void test_mixed(void)
 	       "  demo@example.test   connected     connected     -\n");
 }
 
+/* Recipients of the last day, where a provider counts them. */
+static struct json *new_counted(const char *address, int64_t n, int64_t limit)
+{
+	struct json *a = new_fine(address);
+	struct json *q = json_clone(json_get(a, "queue"));
+
+	json_put_int(q, "recipients_today", n);
+	json_put_int(q, "recipients_limit", limit);
+	json_put(a, "queue", q);
+	return a;
+}
+
+static struct json *counted(const char *address)
+{
+	struct json *list = json_new_array();
+
+	json_add(list, new_counted(address, 812, 10000));
+	json_add(list, new_fine("lab@contoso.com"));
+	return new_status(list);
+}
+
+static void test_today(void)
+{
+	golden(counted("demo@example.test"), 80,
+	       "All 2 accounts work. No message waits.\n"
+	       "\n"
+	       "  ACCOUNT           SMTP          IMAP          TODAY        "
+	       "WAITS\n"
+	       "  demo@example.test connected     connected     812/10000    "
+	       "-\n"
+	       "  lab@contoso.com   connected     connected     -            "
+	       "-\n");
+	/* no room for it */
+	golden(counted("demonstration@example.test"), 80,
+	       "All 2 accounts work. No message waits.\n"
+	       "\n"
+	       "  ACCOUNT                    SMTP          IMAP          "
+	       "WAITS\n"
+	       "  demonstration@example.test connected     connected     -\n"
+	       "  lab@contoso.com            connected     connected     -\n");
+}
+
 static void test_narrow(void)
 {
 	golden(mixed(), 40,
@@ -475,6 +517,7 @@ static const struct unit_test tests[] = {
 	{ "wrap", test_wrap },
 	{ "for people", test_for_people },
 	{ "mixed", test_mixed },
+	{ "today", test_today },
 	{ "narrow", test_narrow },
 	{ "all fine", test_all_fine },
 	{ "a dozen", test_a_dozen },

@@ -97,6 +97,13 @@ static void test_status_merge(void)
 	       "\"ok\":false,\"accounts\":[{\"address\":\"a@b\","
 	       SMTP("consent") ",\"queue\":{\"messages\":2,\"bytes\":9,"
 	       "\"held\":1,\"oldest\":7}}]}");
+	merged("{\"accounts\":[{\"address\":\"a@b\"," SMTP("connected") "}]}",
+	       "{\"accounts\":[{\"account\":\"a@b\",\"messages\":0,"
+	       "\"recipients_today\":812,\"recipients_limit\":10000}]}",
+	       "\"ok\":true,\"accounts\":[{\"address\":\"a@b\","
+	       SMTP("connected") ",\"queue\":{\"messages\":0,\"bytes\":0,"
+	       "\"held\":0,\"recipients_today\":812,"
+	       "\"recipients_limit\":10000}}]}");
 	merged("{\"accounts\":[{\"address\":\"a@b\"," SMTP("unheard-of") "}]}",
 	       NULL, "\"ok\":false,\"away\":[\"courier\"],\"accounts\":["
 	       "{\"address\":\"a@b\"," SMTP("unheard-of") "}]}");
