@@ -167,6 +167,18 @@ tests_unit_test_store_queue_SOURCES = tests/unit/test_store_queue.c
 tests_unit_test_store_queue_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_queue_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
 
+EXTRA_DIST += tests/unit/store_rig.h
+check_PROGRAMS += tests/unit/test_store_format
+TESTS += tests/unit/test_store_format
+tests_unit_test_store_format_SOURCES = tests/unit/test_store_format.c
+tests_unit_test_store_format_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_format_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
+check_PROGRAMS += tests/unit/test_store_works
+TESTS += tests/unit/test_store_works
+tests_unit_test_store_works_SOURCES = tests/unit/test_store_works.c
+tests_unit_test_store_works_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_works_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
+
 check_PROGRAMS += tests/unit/test_codec_dsn
 TESTS += tests/unit/test_codec_dsn
 tests_unit_test_codec_dsn_SOURCES = tests/unit/test_codec_dsn.c

@@ -1,105 +1,6 @@
-#include "unit.h"
+#include "store_rig.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "base/mem.h"
-#include "store/store.h"
-
-static char *dir;
-static struct loop *loop;
-static struct queue_store *store;
 static const struct queue_limits unlimited;
-
-static void open_store(void)
-{
-	struct buf why = BUF_INIT;
-
-	store = queue_store_open(loop, dir, &why);
-	if (!store)
-		fprintf(stderr, "%s\n", buf_cstr(&why));
-	CHECK_FATAL(store != NULL);
-	buf_clear(&why);
-}
-
-static void begin(void)
-{
-	char template[] = "/tmp/mb-queue.XXXXXX";
-
-	CHECK_FATAL(mkdtemp(template) != NULL);
-	dir = mem_strdup(template);
-	loop = loop_new();
-	open_store();
-}
-
-static void end(void)
-{
-	char *command = mem_printf("rm -rf '%s'", dir);
-
-	queue_store_close(&store);
-	loop_free(&loop);
-	CHECK_INT(system(command), 0);
-	mem_free(command);
-	mem_free(dir);
-}
-
-static int body_fd(size_t size)
-{
-	int fd = memfd_create("body", MFD_CLOEXEC);
-	char *data = mem_alloc(size);
-
-	for (size_t i = 0; i < size; i++)
-		data[i] = (char)(i * 31 + i / 251);
-	CHECK_INT(write(fd, data, size), size);
-	mem_free(data);
-	return fd;
-}
-
-struct waiter {
-	unsigned done;
-	enum store_result last;
-	unsigned failed;
-	size_t count;
-	struct buf text;
-};
-
-static void on_done(void *arg, enum store_result r)
-{
-	struct waiter *w = arg;
-
-	w->done++;
-	w->last = r;
-	w->failed += r != STORE_OK;
-}
-
-static void wait_for(struct waiter *w, unsigned n)
-{
-	while (w->done < n)
-		loop_turn(loop);
-}
-
-static void add_message(const char *account, size_t size,
-			const struct queue_limits *limits, struct waiter *w,
-			char id[17])
-{
-	struct queue_message *m = queue_message_new();
-	int fd = body_fd(size);
-
-	m->account = mem_strdup(account);
-	m->reverse_path = mem_strdup("");
-	queue_message_add_recipient(m, "b@example.test", 0, NULL);
-	queue_message_add_recipient(m, "\"c d\"@example.test", 0, NULL);
-	m->size = size;
-	m->created_s = 100;
-	m->smtputf8 = true;
-	if (id)
-		memcpy(id, m->id, 17);
-	queue_add(store, m, fd, limits, on_done, w);
-	close(fd);
-	queue_message_free(&m);
-}
 
 static void on_list(void *arg, enum store_result r,
 		    struct queue_message *const *list, size_t n)
@@ -158,8 +59,7 @@ static void on_chunk(void *arg, enum store_result r, struct span data)
 	struct body *b = arg;
 
 	for (size_t i = 0; i < data.len; i++, b->bytes++)
-		b->wrong |= data.data[i] !=
-			    (char)(b->bytes * 31 + b->bytes / 251);
+		b->wrong |= data.data[i] != body_at(b->bytes);
 	b->last_len = data.len;
 	on_done(&b->w, r);
 }
@@ -213,6 +113,22 @@ static void test_survives_close(void)
 	end();
 }
 
+static void remove_message(const char *id, struct waiter *w)
+{
+	struct queue_work *work = queue_work_new(store);
+
+	queue_work_remove(work, id);
+	queue_commit(&work, on_done, w);
+}
+
+static void update_message(const struct queue_message *m, struct waiter *w)
+{
+	struct queue_work *work = queue_work_new(store);
+
+	queue_work_update(work, m);
+	queue_commit(&work, on_done, w);
+}
+
 static void test_limits(void)
 {
 	struct queue_limits two = { .max_messages = 2 };
@@ -231,7 +147,7 @@ static void test_limits(void)
 	add_message("a@x", 1000, &bytes, &w, NULL);
 	wait_for(&w, 4);
 	CHECK_INT(w.last, STORE_FULL);
-	queue_remove(store, id, on_done, &w);
+	remove_message(id, &w);
 	wait_for(&w, 5);
 	add_message("a@x", 1000, &bytes, &w, NULL);
 	wait_for(&w, 6);
@@ -240,26 +156,6 @@ static void test_limits(void)
 	wait_for(&w, 7);
 	CHECK_INT(w.last, STORE_FULL);
 	end();
-}
-
-static void on_changed(void *arg, enum store_result r, size_t count)
-{
-	struct waiter *w = arg;
-
-	on_done(w, r);
-	w->count = count;
-}
-
-static size_t changed(const char *id, const char *account,
-		      enum queue_change what)
-{
-	struct queue_select which = { id, account };
-	struct waiter w = { 0 };
-
-	queue_change(store, &which, what, on_changed, &w);
-	wait_for(&w, 1);
-	CHECK_INT(w.last, id && w.count == 0 ? STORE_MISSING : STORE_OK);
-	return w.count;
 }
 
 static void test_changes(void)
@@ -309,15 +205,15 @@ static void test_update_remove(void)
 	memcpy(m->id, id, 17);
 	queue_message_add_recipient(m, "only@x", 0, NULL);
 	m->attempts = 4;
-	queue_update(store, m, on_done, &w);
+	update_message(m, &w);
 	wait_for(&w, 3);
 	list_is(&all, "1:a@x:1:only@x:4 2:b@x:2:b@example.test:0 ");
-	queue_remove(store, id, on_done, &w);
+	remove_message(id, &w);
 	wait_for(&w, 4);
 	CHECK_INT(w.failed, 0);
 	list_is(&all, "2:b@x:2:b@example.test:0 ");
-	queue_remove(store, id, on_done, &w);
-	queue_update(store, m, on_done, &w);
+	remove_message(id, &w);
+	update_message(m, &w);
 	wait_for(&w, 6);
 	CHECK_INT(w.failed, 2);
 	CHECK_INT(w.last, STORE_MISSING);
