@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "base/mem.h"
 #include "store/queue_internal.h"
 
@@ -59,6 +61,7 @@ static enum queue_read way_of(const struct queue_op *op)
 
 	if (op->id)
 		return R_ID;
+	assert(!q->unwarned || (!op->account && q->state == QUEUE_WAITING));
 	if (q->unwarned)
 		return R_UNWARNED;
 	if (op->account)

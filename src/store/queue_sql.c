@@ -173,7 +173,9 @@ const char *const queue_read_sql[QUEUE_READ_COUNT] = {
 		      "seq>?1 ORDER BY seq LIMIT ?5",
 	[R_STATE] = LIST("state=?4"),
 	[R_ALL] = LIST("1"),
-	[R_UNWARNED] = LIST("state=0 AND warned=0 AND kind=0"),
+	[R_UNWARNED] = "SELECT " COLUMNS " FROM messages INDEXED BY unwarned "
+		       "WHERE state=0 AND warned=0 AND kind=0 AND seq>?1 "
+		       "ORDER BY seq LIMIT ?5",
 	[R_CHUNK] = "SELECT data FROM bodies WHERE chunk=((SELECT seq FROM "
 		    "messages WHERE id=?1) << 20) | ?2",
 	[R_COUNT] = "SELECT account, messages, bytes, held, (SELECT created_s "

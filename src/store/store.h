@@ -102,9 +102,10 @@ struct queue_query {
 	int state;           /* enum queue_state, or -1 */
 	int64_t after_seq;
 	size_t limit;
-	/* these two: of waiting messages only (state QUEUE_WAITING) */
 	int64_t accepted_before_s; /* queue clock, or 0 */
-	bool unwarned; /* mail whose sender was not told of a delay */
+	/* waiting mail, no notices, whose sender was not told of a delay; of
+	 * all accounts */
+	bool unwarned;
 };
 void queue_list(struct queue_store *q, const struct queue_query *query,
 		queue_list_fn *fn, void *arg);
