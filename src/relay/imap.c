@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/imap_verdict.h"
+#include "role/grant.h"
 #include "role/report.h"
 #include "session/imap_client.h"
 #include "session/imap_server.h"
@@ -185,41 +186,20 @@ static void dial(struct imap_session *s, const struct frame *f)
 {
 	static const struct imap_client_ops back_ops = { on_back_ready,
 							 on_back_failed };
-	struct buf why = BUF_INIT;
-	struct tls_client *trust =
-		tls_client_get(frame_text(f, FIELD_CA), &why);
-	int64_t wait =
+	int64_t wait_ms =
 		s->s.relay->config->provider_timeout * MSEC_PER_SEC;
-	char *host = span_dup(frame_text(f, FIELD_HOST));
-	char *user = span_dup(frame_text(f, FIELD_USER));
-	char *mechanisms = span_dup(frame_text(f, FIELD_MECHANISMS));
-	uint64_t tls = frame_number(f, FIELD_TLS, TLS_IMPLICIT);
-	struct secret token = SECRET_NONE;
-	struct imap_client_config config = {
-		.host = host,
-		.port = (uint16_t)frame_number(f, FIELD_PORT, 993),
-		.tls = tls <= TLS_NONE ? (enum tls_mode)tls : TLS_IMPLICIT,
-		.trust = trust,
-		.user = user,
-		.token = &token,
-		.mechanisms = mechanisms,
-		.connect_ms = wait,
-		.command_ms = wait,
-		.line = 64 << 10,
-	};
+	struct buf why = BUF_INIT;
+	struct grant g;
 
-	secret_set(&token, frame_text(f, FIELD_TOKEN));
-	if (trust)
+	if (grant_read(&g, f, wait_ms, &why)) {
+		s->generation = g.generation;
 		s->back = imap_client_new(s->s.relay->loop,
-					  s->s.relay->resolver, &config,
+					  s->s.relay->resolver, &g.imap,
 					  &back_ops, s);
-	else
+		grant_clear(&g);
+	} else {
 		provider_away(s, buf_cstr(&why));
-	secret_clear(&token);
-	tls_client_unref(&trust);
-	mem_free(host);
-	mem_free(user);
-	mem_free(mechanisms);
+	}
 	buf_clear(&why);
 }
 
@@ -246,7 +226,6 @@ static void on_grant(void *arg, const struct frame *f)
 	char *text, *cause;
 
 	if (result == GRANT_OK) {
-		s->generation = frame_number(f, FIELD_GENERATION, 0);
 		dial(s, f);
 		return;
 	}

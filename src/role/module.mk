@@ -2,6 +2,8 @@ noinst_LIBRARIES += librole.a
 librole_a_SOURCES = \
 	src/role/admin.c \
 	src/role/admin.h \
+	src/role/grant.c \
+	src/role/grant.h \
 	src/role/harden.c \
 	src/role/harden.h \
 	src/role/harden_internal.h \
