@@ -87,6 +87,13 @@ static struct history_record record_of(sqlite3_stmt *s,
 	};
 }
 
+static bool is_wanted(sqlite3_stmt *s, const struct queue_op *op)
+{
+	const char *id = (const char *)sqlite3_column_text(s, 12);
+
+	return !op->message_id || (id && !strcmp(id, op->message_id));
+}
+
 void queue_read_history(struct queue_reader *r, struct queue_op *op)
 {
 	sqlite3_stmt *s = r->s[way_of(op)];
@@ -98,6 +105,8 @@ void queue_read_history(struct queue_reader *r, struct queue_op *op)
 	while (op->n_list < limit && db_row(&r->db, s, &op->result)) {
 		if (sqlite3_column_int64(s, 1) < op->history.since_s)
 			break;
+		if (!is_wanted(s, op))
+			continue;
 		op->list[op->n_list] = owner_of(s);
 		op->records[op->n_list] = record_of(s, op->list[op->n_list]);
 		op->n_list++;

@@ -130,6 +130,7 @@ static void free_op(struct queue_op *op)
 	mem_free(op->id);
 	mem_free(op->account);
 	mem_free(op->login);
+	mem_free(op->message_id);
 	buf_clear(&op->data);
 	mem_free(op);
 }
@@ -380,6 +381,7 @@ void history_list(struct queue_store *q, const struct history_query *query,
 
 	op->history = *query;
 	op->login = mem_strdup(query->login);
+	op->message_id = mem_strdup(query->message_id);
 	op->fn.history = fn;
 	give_reader(q, op);
 }

@@ -47,7 +47,7 @@ struct queue_op {
 	enum op_kind kind;
 	struct queue_store *q;
 	struct queue_steps steps; /* WORK */
-	char *id, *account, *login;
+	char *id, *account, *login, *message_id;
 	struct queue_query query; /* LIST; its strings are those above */
 	struct history_query history;
 	enum queue_change change;
