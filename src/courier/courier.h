@@ -188,6 +188,8 @@ struct outlet {
 	enum account_state state;
 	int64_t since_s;
 	char *cause, *text, *step;
+	bool sent_copy;      /* the Sent folder tells what was taken */
+	char *fallback;      /* account that sends in its place, or empty */
 
 	/* the token, as long as it is good */
 	struct secret token;

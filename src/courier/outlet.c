@@ -95,6 +95,7 @@ void outlet_free(struct outlet *o)
 	mem_free(o->cause);
 	mem_free(o->text);
 	mem_free(o->step);
+	mem_free(o->fallback);
 	mem_free(o);
 }
 
@@ -129,6 +130,8 @@ void outlet_state(struct courier *c, const struct frame *f)
 	o = outlet_get(c, frame_text(f, FIELD_ACCOUNT));
 	worked = o->known && o->state == ACCOUNT_CONNECTED;
 	take_state(o, f);
+	o->sent_copy = frame_number(f, FIELD_SENT_COPY, 0) != 0;
+	set_text(&o->fallback, frame_text(f, FIELD_FALLBACK));
 	if (o->state == ACCOUNT_CONNECTED && !worked) {
 		/* mended: whatever we were waiting for is over, and the token
 		 * we have may be one of before */

@@ -27,6 +27,12 @@ bool account_has_service(const struct account *a, enum service s)
 	       a->config->services[s];
 }
 
+bool account_shows_sent(const struct account *a)
+{
+	return a->config->provider->sent_copy &&
+	       account_has_service(a, SERVICE_IMAP);
+}
+
 bool account_token_works(const struct account *a)
 {
 	int64_t least = a->lifetime_ms / 8 < LEAST_LIFE_MS ?

@@ -40,14 +40,6 @@ static void put_endpoint(struct buf *out, const struct account *a,
 	frame_put_number(out, FIELD_MAX_PER_DAY, p->max_per_day);
 }
 
-/* Where the Sent folder can be looked into, and tells what was taken. */
-static void put_sent_copy(struct buf *out, const struct account *a)
-{
-	frame_put_number(out, FIELD_SENT_COPY,
-			 a->config->provider->sent_copy &&
-			 account_has_service(a, SERVICE_IMAP));
-}
-
 static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
 		      enum service s)
 {
@@ -62,7 +54,7 @@ static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
 	frame_put_number(&out, FIELD_EXPIRES,
 			 (uint64_t)(a->expires_ms - clock_mono_ms()));
 	put_endpoint(&out, a, s);
-	put_sent_copy(&out, a);
+	frame_put_number(&out, FIELD_SENT_COPY, account_shows_sent(a));
 	frame_end(&out, m);
 	channel_send(ch, &out, NULL, 0);
 }
@@ -82,7 +74,8 @@ static void answer_no(const struct account *a, struct channel *ch, uint32_t id,
 		frame_put_str(&out, FIELD_STEP, st->step);
 	}
 	if (a)
-		put_sent_copy(&out, a);
+		frame_put_number(&out, FIELD_SENT_COPY,
+				 account_shows_sent(a));
 	frame_end(&out, m);
 	channel_send(ch, &out, NULL, 0);
 }

@@ -126,6 +126,8 @@ struct account *account_find(struct keeper *k, struct span address);
 void accounts_apply(struct keeper *k);
 void account_free(struct account *a);
 bool account_has_service(const struct account *a, enum service s);
+/* There is a Sent folder to look into, and it tells what was taken. */
+bool account_shows_sent(const struct account *a);
 /* The access token in memory lives for some seconds at least. */
 bool account_token_works(const struct account *a);
 
