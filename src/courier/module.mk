@@ -6,6 +6,10 @@ libcourier_a_SOURCES = \
 	src/courier/bounce.c \
 	src/courier/courier.h \
 	src/courier/delivery.c \
+	src/courier/errand.c \
+	src/courier/errand.h \
+	src/courier/lookup.c \
+	src/courier/lookup.h \
 	src/courier/outlet.c \
 	src/courier/pace.c \
 	src/courier/pace.h \
