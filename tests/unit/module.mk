@@ -168,6 +168,12 @@ tests_unit_test_store_queue_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_queue_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
 
 EXTRA_DIST += tests/unit/store_rig.h
+check_PROGRAMS += tests/unit/test_store_power
+TESTS += tests/unit/test_store_power
+tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c \
+	tests/unit/power_vfs.c tests/unit/power_vfs.h
+tests_unit_test_store_power_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_power_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
 check_PROGRAMS += tests/unit/test_store_format
 TESTS += tests/unit/test_store_format
 tests_unit_test_store_format_SOURCES = tests/unit/test_store_format.c

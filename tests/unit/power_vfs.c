@@ -608,6 +608,14 @@ size_t power_last_write(size_t before)
 	return n && n->kind == POWER_WRITE ? n->len : 0;
 }
 
+static bool has_unsynced_entry(size_t before)
+{
+	for (size_t i = before; i-- > 0;)
+		if (is_entry(&notes[i]) && !is_synced(i, before))
+			return true;
+	return false;
+}
+
 /* Whether it differs from what other cuts leave. */
 static bool is_case(size_t before, enum power_cut how, size_t nth)
 {
@@ -616,9 +624,9 @@ static bool is_case(size_t before, enum power_cut how, size_t nth)
 	switch (how) {
 	case POWER_SYNCED:
 		return !last || last->kind == POWER_SYNC ||
-		       last->kind == POWER_SYNC_FOLDER;
+		       last->kind == POWER_SYNC_FOLDER || before == n_notes;
 	case POWER_NO_ENTRY:
-		return last && is_entry(last);
+		return has_unsynced_entry(before);
 	case POWER_TORN:
 	case POWER_TORN_END:
 		return nth > 0 && nth < power_last_write(before);
