@@ -26,7 +26,9 @@ static void bind(sqlite3_stmt *s, const struct queue_op *op)
 	db_bind_str(s, 2, op->id);
 	db_bind_str(s, 3, op->account);
 	db_bind_str(s, 4, op->login);
-	sqlite3_bind_int64(s, 5, (int64_t)op->history.limit);
+	/* what is passed over below does not count: -1 is no limit */
+	sqlite3_bind_int64(s, 5, op->message_id ?
+					 -1 : (int64_t)op->history.limit);
 	sqlite3_bind_int(s, 6, op->history.fallback);
 	sqlite3_bind_int(s, 7, op->history.in_doubt);
 }

@@ -307,6 +307,44 @@ static void test_history_lists(void)
 	end();
 }
 
+static void record_message_id(const char *message_id, const char *login)
+{
+	struct queue_work *w = queue_work_new(store);
+	struct queue_message *m = message_for("a@x", 5);
+
+	m->login = mem_strdup(login);
+	m->last_reply = mem_strdup("last");
+	mem_free(m->message_id);
+	m->message_id = mem_strdup(message_id);
+	queue_work_record(w, HISTORY_DELIVERED, m, NULL);
+	CHECK_INT(commit(&w), STORE_OK);
+	queue_message_free(&m);
+}
+
+/* The limit counts what fits, not what is passed over. */
+static void test_history_by_message_id(void)
+{
+	struct history_query query = { .limit = 2, .account = "a@x",
+				       .message_id = "<1@x>" };
+
+	begin();
+	record_message_id("<1@x>", "l");
+	record_message_id("<1@X>", "l");
+	record_message_id(NULL, "l");
+	record_message_id("<1@x> ", "l");
+	history_is(&query, "a@x:(null):l:delivered:last" BOTH ":0:0 ");
+	record_message_id("<1@x>", "m");
+	record_message_id("<2@x>", "l");
+	history_is(&query, "a@x:(null):m:delivered:last" BOTH ":0:0 "
+			   "a@x:(null):l:delivered:last" BOTH ":0:0 ");
+	query.since_s = clock_wall_s() + 900;
+	history_is(&query, "");
+	query.since_s = 0;
+	query.account = "b@x";
+	history_is(&query, "");
+	end();
+}
+
 static void on_sent(void *arg, enum store_result r,
 		    const struct history_hour *list, size_t n)
 {
@@ -573,6 +611,7 @@ UNIT_MAIN("works", { "every column", test_every_column },
 	  { "body offset", test_body_offset },
 	  { "all or nothing", test_all_or_nothing },
 	  { "history lists", test_history_lists },
+	  { "history by message-id", test_history_by_message_id },
 	  { "history sent", test_history_sent },
 	  { "history waits", test_history_waits },
 	  { "history purge", test_history_purge },
