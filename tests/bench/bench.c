@@ -316,12 +316,12 @@ void digest_hex(const unsigned char digest[BENCH_DIGEST],
 		snprintf(hex + (ptrdiff_t)2 * i, 3, "%02x", digest[i]);
 }
 
-size_t base64_encode(char *out, const void *data, size_t len)
+size_t bench_base64(char *out, const void *data, size_t len)
 {
 	return (size_t)EVP_EncodeBlock((unsigned char *)out, data, (int)len);
 }
 
-int base64_decode(char *out, size_t cap, const char *text, size_t len)
+int bench_unbase64(char *out, size_t cap, const char *text, size_t len)
 {
 	int got;
 

@@ -75,8 +75,8 @@ void digest_hex(const unsigned char digest[BENCH_DIGEST],
 unsigned char *bench_text(size_t size);
 
 /* Both return the length; `out` is large enough by the caller's care. */
-size_t base64_encode(char *out, const void *data, size_t len);
+size_t bench_base64(char *out, const void *data, size_t len);
 /* -1: not base64 */
-int base64_decode(char *out, size_t cap, const char *text, size_t len);
+int bench_unbase64(char *out, size_t cap, const char *text, size_t len);
 
 #endif

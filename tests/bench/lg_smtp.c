@@ -40,7 +40,7 @@ static void send_auth(struct client *client)
 
 	if (len < 0 || (size_t)len >= sizeof(plain))
 		bench_die("user and password are too long");
-	base64_encode(text, plain, (size_t)len);
+	bench_base64(text, plain, (size_t)len);
 	peer_print(client->peer, "AUTH PLAIN %s\r\n", text);
 }
 

@@ -10,6 +10,7 @@ BENCH_PEER = \
 	tests/bench/peer.c \
 	tests/bench/peer.h
 BENCH_TOOLS = \
+	tests/bench/fillqueue$(EXEEXT) \
 	tests/bench/loadgen$(EXEEXT) \
 	tests/bench/sinkprov$(EXEEXT) \
 	tests/bench/tlspipe$(EXEEXT)
@@ -39,6 +40,14 @@ EXTRA_PROGRAMS += tests/bench/tlspipe
 tests_bench_tlspipe_SOURCES = $(BENCH_COMMON) tests/bench/tlspipe.c
 tests_bench_tlspipe_CPPFLAGS = $(BENCH_CPPFLAGS)
 tests_bench_tlspipe_LDADD = $(OPENSSL_LIBS)
+
+# The system tests use it, too: make check builds it.
+check_PROGRAMS += tests/bench/fillqueue
+tests_bench_fillqueue_SOURCES = tests/bench/bench.c tests/bench/bench.h \
+	tests/bench/fillqueue.c
+tests_bench_fillqueue_CPPFLAGS = $(BENCH_CPPFLAGS)
+tests_bench_fillqueue_LDADD = $(STORE_LIBS) libnet.a libcodec.a libbase.a \
+	$(NET_LIBS) $(JANSSON_LIBS) $(OPENSSL_LIBS)
 
 CLEANFILES += $(BENCH_TOOLS)
 EXTRA_DIST += \

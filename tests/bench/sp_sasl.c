@@ -36,7 +36,7 @@ static enum sasl_verdict check(struct provider *provider, struct sasl *sasl,
 {
 	char text[8192], *token;
 	const char *after = sasl->mechanism->token_after;
-	int len = base64_decode(text, sizeof(text) - 1, response,
+	int len = bench_unbase64(text, sizeof(text) - 1, response,
 				strlen(response));
 
 	if (len < 0)
