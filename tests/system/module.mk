@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/system/test_power.py \
 	tests/system/test_queue.py \
 	tests/system/test_replies.py \
+	tests/system/test_scale.py \
 	tests/system/test_secrets.py \
 	tests/system/test_supervisor.py \
 	tests/system/test_token_faults.py \
