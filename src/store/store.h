@@ -103,9 +103,8 @@ struct queue_query {
 	int64_t after_seq;
 	size_t limit;
 	int64_t accepted_before_s; /* queue clock, or 0 */
-	/* waiting mail, no notices, whose sender was not told of a delay; of
-	 * all accounts */
-	bool unwarned;
+	bool unwarned; /* of all accounts: waiting mail whose sender was not
+			* told of a delay; no notices */
 };
 void queue_list(struct queue_store *q, const struct queue_query *query,
 		queue_list_fn *fn, void *arg);

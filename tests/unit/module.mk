@@ -171,6 +171,7 @@ EXTRA_DIST += tests/unit/store_rig.h
 check_PROGRAMS += tests/unit/test_store_power
 TESTS += tests/unit/test_store_power
 tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c \
+	tests/unit/power_disk.c tests/unit/power_disk.h \
 	tests/unit/power_vfs.c tests/unit/power_vfs.h
 tests_unit_test_store_power_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_power_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
