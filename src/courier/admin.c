@@ -15,7 +15,7 @@
 static char *why(struct courier *c, const struct queue_message *m)
 {
 	struct outlet *o = outlet_find(c, span_str(m->account));
-	int64_t wait = m->next_s - clock_wall_s();
+	int64_t wait = m->next_s - queue_clock_s(c->store);
 
 	if (m->state == QUEUE_HELD)
 		return mem_strdup("it is held by an operator until "
@@ -40,6 +40,13 @@ static char *why(struct courier *c, const struct queue_message *m)
 	return mem_strdup("it is behind other mail of the account");
 }
 
+/* What the queue's clock says, on the wall clock. */
+static int64_t next_wall_s(const struct courier *c,
+			   const struct queue_message *m)
+{
+	return clock_wall_s() + m->next_s - queue_clock_s(c->store);
+}
+
 static struct json *message_json(struct courier *c,
 				 const struct queue_message *m)
 {
@@ -60,7 +67,7 @@ static struct json *message_json(struct courier *c,
 	json_put_str(j, "state", queue_state_name(m->state));
 	json_put_int(j, "created", m->created_s);
 	if (m->next_s)
-		json_put_int(j, "next", m->next_s);
+		json_put_int(j, "next", next_wall_s(c, m));
 	json_put_int(j, "attempts", m->attempts);
 	json_put_if(j, "last_reply", m->last_reply);
 	json_put_if(j, "cause", m->cause);

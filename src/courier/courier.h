@@ -42,23 +42,28 @@ struct wire;
 /* ---- delivery.c ---- */
 
 enum delivery_phase {
-	DELIVERY_WAITING, /* for a wire */
-	DELIVERY_SENDING, /* a wire has it */
-	DELIVERY_STORING, /* on its way into the queue */
+	DELIVERY_WAITING,  /* for a wire */
+	DELIVERY_SENDING,  /* a wire has it */
+	DELIVERY_SETTLING, /* the queue is being told what became of it */
 };
+
+/* That the final dot may have gone out, on disk. */
+enum mark { MARK_NONE, MARK_WRITING, MARK_WRITTEN, MARK_FAILED };
 
 struct delivery {
 	struct courier *courier;
-	struct outlet *outlet;
+	struct outlet *outlet;         /* whose mail it is */
+	struct outlet *via;            /* whose wires carry it */
 	enum delivery_phase phase;
 	struct queue_message *message; /* envelope; id is used when queued */
 	struct wire *wire;             /* SENDING */
 	char wire_id[ID_SIZE];         /* of the last one, for the log */
-	TAILQ_ENTRY(delivery) link;    /* outlet->waiting, or courier->others */
+	TAILQ_ENTRY(delivery) link;    /* via->waiting, or courier->others */
 
 	/* live: body in fd, somebody waits at reply_to (or left: NULL) */
 	bool live;
 	int fd;
+	uint64_t start; /* of the body in fd */
 	struct channel *reply_to;
 	uint32_t reply_id;
 	struct timer *deadline;
@@ -66,13 +71,18 @@ struct delivery {
 	int64_t admitted_s; /* monotonic, when it was counted; 0: was not */
 
 	/* body as it is sent */
-	uint64_t offset; /* live */
-	size_t chunk;    /* queued */
+	uint64_t offset;
+	size_t chunk; /* queued */
+
+	/*
+	 * Replayed: before the final dot may go out it is on disk that it
+	 * did, for whoever comes after a crash. The last piece waits here.
+	 */
+	enum mark mark;
+	bool last_held;
+	struct buf last;
 
 	bool reconnected; /* a wire that had gone stale was replaced once */
-	unsigned storing; /* queue operations under way */
-	bool store_failed, store_full;
-	struct queue_message *rest; /* recipients to try again */
 	/* what the client hears once all is stored */
 	int code;
 	char *enhanced, *text;
@@ -82,12 +92,15 @@ TAILQ_HEAD(deliveries, delivery);
 /* From relay: takes fd over. */
 void delivery_submit(struct courier *c, struct channel *ch,
 		     const struct frame *f, int fd);
-/* From the queue: takes m over. */
-struct delivery *delivery_replay(struct outlet *o, struct queue_message *m);
+/* From o's queue, over the wires of via: takes m over. */
+struct delivery *delivery_replay(struct outlet *o, struct outlet *via,
+				 struct queue_message *m);
 void delivery_free(struct delivery *d);
 void delivery_start(struct delivery *d, struct wire *w);
 void delivery_move(struct delivery *d, enum delivery_phase phase);
 void delivery_release_wire(struct delivery *d);
+/* That message is being sent, or something is done to it in the queue. */
+bool delivery_in_hand(const struct courier *c, const char *id);
 /* What the client will hear; delivery_answer says it and frees. */
 void delivery_set_answer(struct delivery *d, int code, const char *enhanced,
 			 const char *text);
@@ -111,45 +124,57 @@ void delivery_failed_to_connect(struct delivery *d,
 				const struct verdict_result *v, int code,
 				const char *enhanced, const char *text);
 
-/* ---- settle.c: what is done about it ---- */
+/* ---- settle.c: what the queue holds after it ---- */
+
+/* One recipient that was refused, or must wait. */
 struct refusal {
-	const char *recipient;
+	size_t of; /* index among the message's recipients */
 	int code;
 	const char *enhanced, *text;
 };
+struct refusals {
+	struct refusal *list;
+	size_t n;
+};
+void refusals_add(struct refusals *r, size_t of, int code,
+		  const char *enhanced, const char *text); /* copies */
+void refusals_clear(struct refusals *r);
+
+/*
+ * Each ends the delivery: a live one's client hears what was set before, or
+ * 452 where the store fails; a replayed one makes place for the next. Nobody
+ * is told anything before it is on disk.
+ */
 /* Live, into the queue, then 250: the account's trouble is not the
- * message's. */
-void delivery_to_queue(struct delivery *d, const char *cause,
-		       const char *reply);
-/* Live: m (the message or its rest) into the queue; when all that was given
- * is stored, the answer set before goes out. */
-void settle_store(struct delivery *d, struct queue_message *m);
-void settle_on_stored(void *delivery, enum store_result r);
-void settle_stored_all(struct delivery *d);
-/* Replayed: it stays, is put off (own: by its own back-off), leaves, or goes
- * back to the sender. All free d. */
+ * message's. own: it has a back-off of its own. */
+void settle_queue(struct delivery *d, const char *cause, const char *reply,
+		  bool own);
+/* Replayed: stays; own: put off by its own back-off. */
 void settle_put_off(struct delivery *d, const char *cause, const char *reply,
 		    bool own);
-void settle_leave_queue(struct delivery *d, const char *how,
-			const char *reply);
-void settle_bounce(struct delivery *d, const struct refusal *list, size_t n);
-void settle_bounce_all(struct delivery *d, int code, const char *enhanced,
-		       const char *text);
-/* d->rest's recipients stay in the queue, those of list (may be none) are
- * told. */
-void settle_bounce_some(struct delivery *d, const struct refusal *list,
-			size_t n, const char *cause, const char *reply);
-void delivery_expire(struct delivery *d);
-void settle_set_cause(struct queue_message *m, const char *cause,
-		      const char *reply);
-/* An attempt failed; own: for the message's sake, which then has a back-off
- * of its own. */
-void settle_count_attempt(const struct config *g, struct queue_message *m,
-			  bool own);
-int64_t settle_own_delay_s(const struct config *g, unsigned attempts);
-struct leaving;
-LIST_HEAD(leavings, leaving);
-void settle_free_leavings(struct courier *c);
+/* The provider has it for everybody. */
+void settle_delivered(struct delivery *d, const char *reply);
+/* Replayed: gone without having been sent now. */
+void settle_gone(struct delivery *d, enum history_result how,
+		 const char *reply);
+/* Replayed: goes back to the sender for every recipient. Takes r over. */
+void settle_bounce(struct delivery *d, enum history_result how,
+		   struct refusals *r);
+/*
+ * The provider has it for some. refused go back, again stay for later; the
+ * others must not get it twice. Takes both over.
+ */
+void settle_partly(struct delivery *d, struct refusals *refused,
+		   struct refusals *again, const char *reply);
+/* The queued message m is too old, or its sender is told of the delay. */
+void settle_expired(struct outlet *o, const struct queue_message *m);
+void settle_delayed(struct outlet *o, const struct queue_message *m);
+/* Something is being done to that message in the queue. */
+bool settling(const struct courier *c, const char *id);
+void settle_free(struct courier *c);
+
+struct settlement;
+LIST_HEAD(settlements, settlement);
 
 /* ---- wire.c: pooled provider connections ---- */
 
@@ -177,6 +202,8 @@ bool wire_is_old(const struct wire *w);
 void wire_drop(struct wire *l);
 
 /* ---- outlet.c ---- */
+
+#define REPLAY_PAGE 32 /* messages read at a time */
 
 struct outlet {
 	struct courier *courier;
@@ -222,13 +249,21 @@ struct outlet {
 	/* replay */
 	bool backlog;        /* there may be messages ready in the queue */
 	bool scanning;
+	bool scan_again;     /* what the scan brings may be out of date */
 	bool stored_since_scan;
-	unsigned leaving;    /* messages whose queue entry is being changed */
 	unsigned storing;    /* messages on their way into the queue */
 	int64_t scan_after;
 	int64_t earliest_s;  /* next_s of those deferred, 0: none */
 	struct timer *due;   /* look again: one of them is due */
+	struct queue_message *page[REPLAY_PAGE];
+	size_t page_at, page_n;
+	struct queue_message *asked; /* may it be sent? the store is asked */
 	struct delivery *replaying;
+
+	/* notices that go out through others while it cannot send */
+	bool notices;        /* there may be some */
+	bool routing;        /* the store is asked for them */
+	struct delivery *notifying;
 
 	UT_hash_handle hh;
 };
@@ -239,6 +274,8 @@ void outlet_free(struct outlet *o);
 /* FRAME_ACCOUNT, FRAME_LOGIN_SEEN. */
 void outlet_state(struct courier *c, const struct frame *f);
 void outlet_login_seen(struct courier *c, const struct frame *f);
+/* It could send a message now. */
+bool outlet_sends(const struct outlet *o);
 /* New mail must go into the queue. */
 bool outlet_must_queue(const struct outlet *o);
 /* Gives what waits to wires, opens wires, replays: whatever can be done. */
@@ -259,18 +296,38 @@ bool outlet_grant_good(const struct outlet *o);
 void replay_run(struct outlet *o);
 /* For outlet->due. */
 void replay_due(void *outlet);
-/* The message is out of the queue, or was put off. */
-void replay_next(struct outlet *o);
+/* The queue was changed, or what was read is not to be sent now. */
+void replay_restart(struct outlet *o);
+/* A message is ready no earlier than at_s on the queue's clock. */
+void replay_not_before(struct outlet *o, int64_t at_s);
+void replay_free(struct outlet *o);
 
-/* ---- bounce.c ---- */
+/* ---- route.c: notices of accounts that cannot send ---- */
+void route_run(struct outlet *o);
+/* An account began to work that others' notices may go through. */
+void route_others(struct courier *c);
+/* For courier->route. */
+void route_all(void *courier);
+
+/* ---- age.c: the queue's clock against warn_after and max_age ---- */
+/* For courier->age. */
+void age_run(void *courier);
+
+/* ---- notice.c ---- */
+struct notice {
+	struct queue_message *message;
+	int fd; /* its content */
+};
 /*
- * Queues a delivery status notification (RFC 3464) to the reverse-path of m
- * that names the recipients refused; nothing for the null reverse-path and
- * for notices. False: none is due. done as for queue_add.
+ * Makes the notice of that kind (RFC 3464) to the reverse-path of m about
+ * the recipients of list; head is the beginning of m's content. False: none
+ * is due, as for the null reverse-path and for notices.
  */
-bool bounce_queue(struct courier *c, const struct queue_message *m,
-		  const struct refusal *list, size_t n, queue_done_fn *done,
-		  void *arg);
+bool notice_build(struct courier *c, enum queue_kind kind,
+		  const struct queue_message *m, const struct refusals *list,
+		  struct span head, struct notice *out);
+void notice_clear(struct notice *n);
+bool notice_is(const struct queue_message *m);
 /* Login of messages that are themselves notices. */
 #define NOTICE_LOGIN "(notice)"
 
@@ -288,7 +345,9 @@ struct courier {
 	struct queue_store *store;
 	struct outlet *outlets;
 	struct deliveries others; /* every delivery not in outlet->waiting */
-	struct leavings leavings;
+	struct settlements settlements;
+	struct timer *age, *route;
+	bool aging; /* age.c waits for the store */
 	struct admin_replies replies;
 	struct rates *rates; /* of logins */
 	unsigned n_deliveries;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "codec/recipient.h"
 #include "courier/courier.h"
 
 #define PIECE_SIZE (64u << 10)
@@ -13,7 +14,7 @@
 static void detach(struct delivery *d)
 {
 	struct deliveries *list = d->phase == DELIVERY_WAITING ?
-					  &d->outlet->waiting :
+					  &d->via->waiting :
 					  &d->courier->others;
 
 	TAILQ_REMOVE(list, d, link);
@@ -24,21 +25,23 @@ void delivery_move(struct delivery *d, enum delivery_phase phase)
 	detach(d);
 	d->phase = phase;
 	if (phase == DELIVERY_WAITING)
-		TAILQ_INSERT_TAIL(&d->outlet->waiting, d, link);
+		TAILQ_INSERT_TAIL(&d->via->waiting, d, link);
 	else
 		TAILQ_INSERT_TAIL(&d->courier->others, d, link);
 }
 
-static struct delivery *delivery_new(struct outlet *o, struct queue_message *m)
+static struct delivery *delivery_new(struct outlet *o, struct outlet *via,
+				     struct queue_message *m)
 {
 	struct delivery *d = MEM_NEW(struct delivery);
 
 	d->courier = o->courier;
 	d->outlet = o;
+	d->via = via;
 	d->message = m;
 	d->fd = -1;
 	d->phase = DELIVERY_WAITING;
-	TAILQ_INSERT_TAIL(&o->waiting, d, link);
+	TAILQ_INSERT_TAIL(&via->waiting, d, link);
 	o->courier->n_deliveries++;
 	return d;
 }
@@ -60,10 +63,12 @@ void delivery_free(struct delivery *d)
 	delivery_release_wire(d);
 	if (d->outlet->replaying == d)
 		d->outlet->replaying = NULL;
+	if (d->outlet->notifying == d)
+		d->outlet->notifying = NULL;
 	queue_forget(c->store, d);
 	timer_free(&d->deadline);
 	queue_message_free(&d->message);
-	queue_message_free(&d->rest);
+	buf_clear(&d->last);
 	if (d->fd >= 0)
 		close(d->fd);
 	mem_free(d->enhanced);
@@ -71,6 +76,16 @@ void delivery_free(struct delivery *d)
 	mem_free(d);
 	c->n_deliveries--;
 	courier_check_drained(c);
+}
+
+bool delivery_in_hand(const struct courier *c, const char *id)
+{
+	const struct delivery *d;
+
+	TAILQ_FOREACH(d, &c->others, link)
+		if (!strcmp(d->message->id, id))
+			return true;
+	return settling(c, id);
 }
 
 /* ---- answers ---- */
@@ -129,7 +144,7 @@ static void live_content(struct delivery *d)
 	uint64_t left = d->message->size - d->offset;
 	size_t want = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
 	char *piece = mem_alloc(want);
-	ssize_t n = pread(d->fd, piece, want, (off_t)d->offset);
+	ssize_t n = pread(d->fd, piece, want, (off_t)(d->start + d->offset));
 
 	if (n < 0 || (n == 0 && left > 0)) {
 		smtp_client_content_failed(d->wire->client);
@@ -141,18 +156,38 @@ static void live_content(struct delivery *d)
 	mem_free(piece);
 }
 
+/*
+ * The last piece of a replayed message takes the final dot with it. It goes
+ * when it is on disk that it does: a courier that comes after a crash must
+ * know that it may not simply send again.
+ */
+static void send_last(struct delivery *d, struct span data)
+{
+	if (d->mark == MARK_WRITING) {
+		d->last_held = true;
+		buf_add(&d->last, data);
+	} else if (d->mark == MARK_WRITTEN) {
+		smtp_client_content(d->wire->client, data, true);
+	} else {
+		smtp_client_content_failed(d->wire->client);
+	}
+}
+
 static void on_chunk(void *arg, enum store_result r, struct span data)
 {
 	struct delivery *d = arg;
+	bool last;
 
 	if (!d->wire)
 		return; /* the connection broke meanwhile */
 	d->offset += data.len;
-	if (r != STORE_OK || (data.len == 0 && d->offset != d->message->size))
+	last = d->offset == d->message->size;
+	if (r != STORE_OK || (data.len == 0 && !last))
 		smtp_client_content_failed(d->wire->client);
+	else if (last)
+		send_last(d, data);
 	else
-		smtp_client_content(d->wire->client, data,
-				    d->offset == d->message->size);
+		smtp_client_content(d->wire->client, data, false);
 }
 
 void delivery_content(struct delivery *d)
@@ -164,9 +199,61 @@ void delivery_content(struct delivery *d)
 				 on_chunk, d);
 }
 
+static void on_marked(void *arg, enum store_result r)
+{
+	struct delivery *d = arg;
+	struct buf last = d->last;
+
+	d->mark = r == STORE_OK ? MARK_WRITTEN : MARK_FAILED;
+	d->last = (struct buf)BUF_INIT;
+	if (d->last_held && d->wire)
+		send_last(d, buf_span(&last));
+	d->last_held = false;
+	buf_clear(&last);
+}
+
+static void mark(struct delivery *d)
+{
+	struct queue_work *w = queue_work_new(d->courier->store);
+	struct queue_message *m = d->message;
+
+	/* one without an answer went before, and nothing cleared it up */
+	m->in_doubt |= m->doubt_s != 0;
+	m->doubt_s = queue_clock_s(d->courier->store);
+	mem_free(m->doubt_via);
+	m->doubt_via = d->via == d->outlet ? NULL :
+					     mem_strdup(d->via->account);
+	d->mark = MARK_WRITING;
+	queue_work_update(w, m);
+	queue_commit(&w, on_marked, d);
+}
+
 /* ---- beginnings ---- */
 
-/* No slot within verdict_timeout: the client is not kept waiting. */
+/*
+ * The provider has the whole message and does not answer. The client is not
+ * kept waiting: the message goes into the queue in doubt, and whoever waits
+ * for the answer from now on is r, as if it had been sent from there.
+ */
+static void wait_on_without_client(struct delivery *d)
+{
+	struct outlet *o = d->outlet;
+	struct wire *w = d->wire;
+	struct delivery *r;
+
+	d->message->doubt_s = queue_clock_s(d->courier->store);
+	r = delivery_replay(o, d->via, queue_message_copy(d->message));
+	delivery_move(r, DELIVERY_SENDING);
+	memcpy(r->wire_id, d->wire_id, sizeof(r->wire_id));
+	r->mark = MARK_WRITTEN;
+	d->wire = NULL;
+	r->wire = w;
+	w->delivery = r;
+	if (!o->replaying)
+		o->replaying = r;
+}
+
+/* No verdict within verdict_timeout. */
 static void on_deadline(void *arg)
 {
 	struct delivery *d = arg;
@@ -174,19 +261,32 @@ static void on_deadline(void *arg)
 
 	if (d->wire &&
 	    smtp_client_stage(d->wire->client) == SMTP_STAGE_FINAL)
-		return; /* its own timer runs; the provider may have it */
-	if (d->wire)
+		wait_on_without_client(d);
+	else if (d->wire)
 		wire_drop(d->wire);
-	delivery_to_queue(d, "no-slot", "the provider took too long");
+	settle_queue(d, "no-slot", "the provider took too long", false);
 	outlet_run(o);
 }
 
 static void add_recipient(struct queue_message *m, struct span text)
 {
-	char *address = span_dup(text);
+	struct recipient r;
+	char *address, *orcpt;
 
-	queue_message_add_recipient(m, address, 0, NULL);
+	if (!recipient_parse(text, &r))
+		return;
+	address = span_dup(r.address);
+	orcpt = r.orcpt.len ? span_dup(r.orcpt) : NULL;
+	queue_message_add_recipient(m, address, r.notify, orcpt);
 	mem_free(address);
+	mem_free(orcpt);
+}
+
+static char *text_or_none(const struct frame *f, enum frame_field field)
+{
+	struct span text = frame_text(f, field);
+
+	return text.len ? span_dup(text) : NULL;
 }
 
 static struct queue_message *message_of(const struct frame *f)
@@ -204,6 +304,9 @@ static struct queue_message *message_of(const struct frame *f)
 		add_recipient(m, one);
 	m->body_8bit = frame_number(f, FIELD_BODY_8BIT, 0) != 0;
 	m->smtputf8 = frame_number(f, FIELD_SMTPUTF8, 0) != 0;
+	m->ret = (enum smtp_ret)frame_number(f, FIELD_RET, SMTP_RET_UNSTATED);
+	m->envid = text_or_none(f, FIELD_ENVID);
+	m->message_id = text_or_none(f, FIELD_MESSAGE_ID);
 	m->size = frame_number(f, FIELD_SIZE, 0);
 	m->created_s = clock_wall_s();
 	return m;
@@ -213,10 +316,11 @@ void delivery_submit(struct courier *c, struct channel *ch,
 		     const struct frame *f, int fd)
 {
 	struct outlet *o = outlet_get(c, frame_text(f, FIELD_ACCOUNT));
-	struct delivery *d = delivery_new(o, message_of(f));
+	struct delivery *d = delivery_new(o, o, message_of(f));
 
 	d->live = true;
 	d->fd = fd;
+	d->start = frame_number(f, FIELD_OFFSET, 0);
 	d->reply_to = ch;
 	d->reply_id = f->id;
 	d->deadline = timer_new(c->loop, on_deadline, d);
@@ -225,9 +329,9 @@ void delivery_submit(struct courier *c, struct channel *ch,
 		return;
 	}
 	if (outlet_must_queue(o)) {
-		delivery_to_queue(d, o->cause && *o->cause ? o->cause :
-							     "behind-queue",
-				  o->text);
+		settle_queue(d, o->cause && *o->cause ? o->cause :
+							"behind-queue",
+			     o->text, false);
 		return;
 	}
 	timer_set(d->deadline, c->config->verdict_timeout * MSEC_PER_SEC);
@@ -241,9 +345,12 @@ void delivery_start(struct delivery *d, struct wire *w)
 	d->chunk = 0;
 	memcpy(d->wire_id, w->id, sizeof(d->wire_id));
 	wire_send(w, d);
+	if (!d->live && (d->mark == MARK_NONE || d->mark == MARK_FAILED))
+		mark(d);
 }
 
-struct delivery *delivery_replay(struct outlet *o, struct queue_message *m)
+struct delivery *delivery_replay(struct outlet *o, struct outlet *via,
+				 struct queue_message *m)
 {
-	return delivery_new(o, m);
+	return delivery_new(o, via, m);
 }

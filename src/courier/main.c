@@ -69,10 +69,13 @@ static void stop(void *owner)
 	c->draining = false; /* nobody is to be told any more */
 	if (c->store) {
 		free_deliveries(c);
-		settle_free_leavings(c);
+		settle_free(c);
+		queue_forget(c->store, c);
 	}
 	HASH_ITER(hh, c->outlets, o, next)
 		outlet_free(o);
+	timer_free(&c->age);
+	timer_free(&c->route);
 	queue_store_close(&c->store);
 	admin_free(&c->replies);
 	rates_free(&c->rates);
@@ -89,8 +92,10 @@ static struct courier *courier_new(struct role *r)
 	c->loop = role_loop(r);
 	c->resolver = resolver_new(c->loop);
 	TAILQ_INIT(&c->others);
-	LIST_INIT(&c->leavings);
+	LIST_INIT(&c->settlements);
 	LIST_INIT(&c->replies);
+	c->age = timer_new(c->loop, age_run, c);
+	c->route = timer_new(c->loop, route_all, c);
 	return c;
 }
 
@@ -129,6 +134,7 @@ static bool apply(struct role *r, const struct config_blobs *blobs,
 	config_free(&c->config);
 	c->config = config;
 	*owner = c;
+	age_run(c);
 	return true;
 }
 
@@ -146,7 +152,7 @@ static void drain(void *owner)
 	for (o = c->outlets; o; o = o->hh.next) {
 		while ((d = TAILQ_FIRST(&o->waiting))) {
 			if (d->live)
-				delivery_to_queue(d, "stopping", NULL);
+				settle_queue(d, "stopping", NULL, false);
 			else
 				delivery_free(d);
 		}

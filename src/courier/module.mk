@@ -3,19 +3,21 @@ libcourier_a_SOURCES = \
 	src/courier/admin.c \
 	src/courier/admin_history.c \
 	src/courier/admit.c \
-	src/courier/bounce.c \
+	src/courier/age.c \
 	src/courier/courier.h \
 	src/courier/delivery.c \
 	src/courier/errand.c \
 	src/courier/errand.h \
 	src/courier/lookup.c \
 	src/courier/lookup.h \
+	src/courier/notice.c \
 	src/courier/outlet.c \
 	src/courier/pace.c \
 	src/courier/pace.h \
 	src/courier/rate.c \
 	src/courier/rate.h \
 	src/courier/replay.c \
+	src/courier/route.c \
 	src/courier/settle.c \
 	src/courier/verdict.c \
 	src/courier/wire.c

@@ -56,7 +56,7 @@ struct outlet *outlet_get(struct courier *c, struct span account)
 	o->account = span_dup(account);
 	o->key = key_of(account);
 	/* until a look says otherwise, older mail may wait */
-	o->backlog = true;
+	o->backlog = o->notices = true;
 	o->retry = timer_new(c->loop, on_retry, o);
 	o->due = timer_new(c->loop, replay_due, o);
 	o->pace = timer_new(c->loop, on_pace, o);
@@ -89,6 +89,7 @@ void outlet_free(struct outlet *o)
 	timer_free(&o->retry);
 	timer_free(&o->due);
 	timer_free(&o->pace);
+	replay_free(o);
 	clear_grant(o);
 	mem_free(o->account);
 	mem_free(o->key);
@@ -140,6 +141,7 @@ void outlet_state(struct courier *c, const struct frame *f)
 		o->hold_until_ms = 0;
 		o->failures = 0;
 		timer_cancel(o->retry);
+		route_others(c);
 	}
 	outlet_run(o);
 }
@@ -277,6 +279,7 @@ void outlet_works(struct outlet *o)
 	if (o->known && o->state == ACCOUNT_CONNECTED)
 		return;
 	o->state = ACCOUNT_CONNECTED;
+	route_others(o->courier);
 	outlet_report(o, REPORT_WORKS, NULL);
 }
 
@@ -320,6 +323,7 @@ void outlet_hold(struct outlet *o, const struct verdict_result *v)
 	ms = hold_ms(o, v);
 	o->hold_until_ms = clock_mono_ms() + ms;
 	timer_set(o->retry, ms);
+	replay_restart(o);
 	if (o->state == ACCOUNT_CONNECTED)
 		o->state = ACCOUNT_RETRYING;
 	set_text(&o->cause, span_str(v->cause));
@@ -331,7 +335,7 @@ void outlet_retry_now(struct outlet *o)
 {
 	o->hold_until_ms = 0;
 	o->failures = 0;
-	o->backlog = true;
+	replay_restart(o);
 	timer_cancel(o->retry);
 	outlet_run(o);
 }
@@ -345,10 +349,14 @@ static bool waits_for_human(const struct outlet *o)
 	       o->state == ACCOUNT_DISABLED;
 }
 
+bool outlet_sends(const struct outlet *o)
+{
+	return o->known && o->state == ACCOUNT_CONNECTED && !o->hold_until_ms;
+}
+
 bool outlet_must_queue(const struct outlet *o)
 {
-	return !o->known || o->state != ACCOUNT_CONNECTED ||
-	       o->hold_until_ms || o->backlog || o->storing || o->replaying;
+	return !outlet_sends(o) || o->backlog || o->storing || o->replaying;
 }
 
 /* Token bucket of a minute's messages; true takes one. */
@@ -447,7 +455,7 @@ static void queue_live(struct outlet *o)
 	for (d = TAILQ_FIRST(&o->waiting); d; d = next) {
 		next = TAILQ_NEXT(d, link);
 		if (d->live)
-			delivery_to_queue(d, o->cause, o->text);
+			settle_queue(d, o->cause, o->text, false);
 	}
 }
 
@@ -470,6 +478,7 @@ void outlet_run(struct outlet *o)
 		return;
 	if (!o->known || waits_for_human(o) || o->hold_until_ms) {
 		queue_live(o);
+		route_run(o);
 		return;
 	}
 	replay_run(o);

@@ -1,58 +1,94 @@
 /*
- * Replay: the messages of an account's queue, oldest first, one at a time.
- * A message put off for its own sake (a recipient's mailbox is busy) is
- * passed over until its time; one the account was in trouble for is not.
+ * Replay: the messages of an account's queue, oldest first, one at a time. A
+ * page of them is read ahead. A message put off for its own sake (a
+ * recipient's mailbox is busy) is passed over until its time; one the account
+ * was in trouble for is not.
+ *
+ * The next one starts while it is still being written that the one before has
+ * gone; it is passed over by its id until then.
  */
 #include "base/clock.h"
 #include "courier/courier.h"
 
-#define PAGE 16
 #define STORE_AGAIN_MS (5 * MSEC_PER_SEC)
-
-static void scan(struct outlet *o);
-static void start_scan(struct outlet *o);
 
 static void wait_for_earliest(struct outlet *o)
 {
-	int64_t wait_s = o->earliest_s - clock_wall_s();
+	int64_t wait_s = o->earliest_s - queue_clock_s(o->courier->store);
 
-	/* a clock that jumped must not make it wait for days */
-	if (wait_s > 3600)
-		wait_s = 3600;
 	timer_set(o->due, (wait_s > 0 ? wait_s : 1) * MSEC_PER_SEC);
+}
+
+void replay_not_before(struct outlet *o, int64_t at_s)
+{
+	if (o->earliest_s && o->earliest_s <= at_s)
+		return;
+	o->earliest_s = at_s;
+	if (!o->backlog)
+		wait_for_earliest(o);
+}
+
+/* ---- the page ---- */
+
+static void drop_page(struct outlet *o)
+{
+	while (o->page_at < o->page_n)
+		queue_message_free(&o->page[o->page_at++]);
+	o->page_at = o->page_n = 0;
+}
+
+/* Deferred ones are known again when the new scan has passed them. */
+void replay_restart(struct outlet *o)
+{
+	drop_page(o);
+	timer_cancel(o->due);
+	o->backlog = true;
+	o->scan_again = o->scanning;
+	o->scan_after = 0;
+	o->earliest_s = 0;
+}
+
+void replay_free(struct outlet *o)
+{
+	drop_page(o);
+	queue_message_free(&o->asked);
 }
 
 void replay_due(void *arg)
 {
-	replay_next(arg);
+	struct outlet *o = arg;
+
+	replay_restart(o);
+	outlet_run(o);
 }
 
-static bool too_old(const struct outlet *o, const struct queue_message *m)
+static bool ready(struct outlet *o, const struct queue_message *m)
 {
-	int64_t age = clock_wall_s() - m->created_s;
-
-	return o->courier->config->max_age > 0 &&
-	       age > o->courier->config->max_age;
+	if (delivery_in_hand(o->courier, m->id) ||
+	    (o->notifying && !strcmp(o->notifying->message->id, m->id)))
+		return false;
+	if (m->next_s <= queue_clock_s(o->courier->store))
+		return true;
+	replay_not_before(o, m->next_s);
+	return false;
 }
 
-/* The first message whose time has come; a copy, or NULL. */
-static struct queue_message *pick(struct outlet *o,
-				  struct queue_message *const *list, size_t n)
+/* The first of the page whose time has come, or NULL. */
+static struct queue_message *pick(struct outlet *o)
 {
-	int64_t now = clock_wall_s();
+	while (o->page_at < o->page_n) {
+		struct queue_message *m = o->page[o->page_at++];
 
-	for (size_t i = 0; i < n; i++) {
-		struct queue_message *m = list[i];
-
-		o->scan_after = m->seq;
-		/* more than its longest delay ahead: the clock was set back */
-		if (m->next_s <= now || m->next_s > now + 2 * 3600)
-			return queue_message_copy(m);
-		if (!o->earliest_s || m->next_s < o->earliest_s)
-			o->earliest_s = m->next_s;
+		if (ready(o, m))
+			return m;
+		queue_message_free(&m);
 	}
 	return NULL;
 }
+
+/* ---- reading ---- */
+
+static void scan(struct outlet *o);
 
 static void scan_ended(struct outlet *o)
 {
@@ -62,25 +98,33 @@ static void scan_ended(struct outlet *o)
 	outlet_run(o);
 }
 
+static void fill_page(struct outlet *o, struct queue_message *const *list,
+		      size_t n)
+{
+	drop_page(o);
+	for (size_t i = 0; i < n; i++)
+		o->page[i] = queue_message_copy(list[i]);
+	o->page_n = n;
+	if (n)
+		o->scan_after = list[n - 1]->seq;
+}
+
 static void on_list(void *arg, enum store_result r,
 		    struct queue_message *const *list, size_t n)
 {
 	struct outlet *o = arg;
-	struct queue_message *m = pick(o, list, n);
 
 	o->scanning = false;
-	if (m) {
-		o->replaying = delivery_replay(o, m);
-		if (too_old(o, m))
-			delivery_expire(o->replaying);
-		else
-			outlet_run(o);
+	if (o->scan_again) {
+		o->scan_again = false;
+		outlet_run(o);
 	} else if (r != STORE_OK) {
 		timer_set(o->due, STORE_AGAIN_MS);
-	} else if (n == PAGE) {
-		scan(o);
+	} else if (n > 0) {
+		fill_page(o, list, n);
+		outlet_run(o);
 	} else if (o->stored_since_scan) {
-		start_scan(o);
+		scan(o);
 	} else if (!o->storing) {
 		scan_ended(o);
 	} /* else: whoever is storing runs the outlet when it is done */
@@ -91,29 +135,51 @@ static void scan(struct outlet *o)
 	struct queue_query query = { .account = o->account,
 				     .state = QUEUE_WAITING,
 				     .after_seq = o->scan_after,
-				     .limit = PAGE };
+				     .limit = REPLAY_PAGE };
 
 	o->scanning = true;
+	o->stored_since_scan = false;
 	queue_list(o->courier->store, &query, on_list, o);
 }
 
-static void start_scan(struct outlet *o)
+/* ---- may it be sent? ---- */
+
+static void on_about(void *arg, enum store_result r,
+		     struct queue_message *const *list, size_t n)
 {
-	o->scan_after = 0;
-	o->earliest_s = 0;
-	o->stored_since_scan = false;
-	scan(o);
+	struct outlet *o = arg;
+	struct delivery *d = delivery_replay(o, o, o->asked);
+
+	(void)list;
+	o->asked = NULL;
+	o->replaying = d;
+	if (r == STORE_MISSING || (r == STORE_OK && n == 0))
+		settle_gone(d, HISTORY_DROPPED, "its message has gone out");
+	outlet_run(o);
+}
+
+/* "Your message is late" is not said of one that has just gone out. */
+static void ask_about(struct outlet *o, struct queue_message *m)
+{
+	struct queue_query query = { .id = m->about, .state = -1, .limit = 1 };
+
+	o->asked = m;
+	queue_list(o->courier->store, &query, on_about, o);
 }
 
 void replay_run(struct outlet *o)
 {
-	if (!o->backlog || o->replaying || o->scanning || o->leaving)
-		return;
-	start_scan(o);
-}
+	struct queue_message *m;
 
-void replay_next(struct outlet *o)
-{
-	o->backlog = true;
-	outlet_run(o);
+	if (!o->backlog || o->replaying || o->scanning || o->asked)
+		return;
+	m = pick(o);
+	if (!m)
+		scan(o);
+	else if (m->about && delivery_in_hand(o->courier, m->about))
+		o->page[--o->page_at] = m; /* what comes of it decides */
+	else if (m->kind == QUEUE_DELAY_NOTICE)
+		ask_about(o, m);
+	else
+		o->replaying = delivery_replay(o, o, m);
 }

@@ -1,95 +1,151 @@
 /*
- * Settling: what is done with a message once its verdict is known. Into the
- * queue, put off, out of the queue, or back to its sender; and nobody is told
+ * Settling: what the queue holds after a message's attempt. Whatever belongs
+ * together (the message or what is left of it, the notice about it, its
+ * history) is one work of the store, all of it or nothing; and nobody is told
  * anything before it is on disk.
  */
 #include <assert.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "courier/courier.h"
 
-/* ---- into the queue ---- */
+/* The notice quotes the message's header; this much of it. */
+#define HEAD_SIZE (64u << 10)
+#define AGAIN_MS (5 * MSEC_PER_SEC)
 
-static void limits_of(const struct config *c, struct queue_limits *l)
+struct settlement {
+	struct courier *courier;
+	struct outlet *outlet;
+	struct delivery *live;         /* its client waits, or NULL */
+	struct queue_message *message; /* as it was */
+	struct queue_message *rest;    /* what is in the queue after, or NULL */
+	bool recorded;
+	enum history_result how;
+	char *via, *reply;
+
+	enum queue_kind telling; /* a notice is due, QUEUE_MAIL: none */
+	struct refusals told;    /* about these */
+	struct refusals waiting; /* these are tried again */
+	struct notice notice;
+
+	/* the provider has it: it must not go out again, so this is tried
+	 * until the store works */
+	bool sent;
+	struct timer *again;
+	LIST_ENTRY(settlement) link;
+};
+
+/* ---- lists of recipients ---- */
+
+void refusals_add(struct refusals *r, size_t of, int code,
+		  const char *enhanced, const char *text)
 {
-	l->max_bytes = c->max_bytes;
-	l->max_messages = c->max_messages;
-	l->reserve_bytes = c->reserve_bytes;
+	r->list = mem_realloc(r->list, (r->n + 1) * sizeof(*r->list));
+	r->list[r->n++] = (struct refusal){ of, code, mem_strdup(enhanced),
+					    mem_strdup(text) };
 }
 
-/* All queue operations for a live delivery have ended: now it is true. */
-void settle_stored_all(struct delivery *d)
+void refusals_clear(struct refusals *r)
 {
-	struct outlet *o = d->outlet;
-
-	if (d->store_failed)
-		delivery_set_answer(d, 452, "4.3.1",
-			   d->store_full ? "The queue is full" :
-					   "Cannot store the message now");
-	delivery_answer(d);
-	outlet_run(o);
+	for (size_t i = 0; i < r->n; i++) {
+		mem_free((char *)(uintptr_t)r->list[i].enhanced);
+		mem_free((char *)(uintptr_t)r->list[i].text);
+	}
+	mem_free(r->list);
+	*r = (struct refusals){ NULL, 0 };
 }
 
-void settle_on_stored(void *arg, enum store_result r)
-{
-	struct delivery *d = arg;
-	struct outlet *o = d->outlet;
+/* ---- life ---- */
 
-	o->storing--;
-	if (r == STORE_OK)
-		o->backlog = o->stored_since_scan = true;
-	d->store_failed |= r != STORE_OK;
-	d->store_full |= r == STORE_FULL;
-	if (--d->storing == 0)
-		settle_stored_all(d);
+static void commit(void *settlement);
+
+static struct settlement *settlement_new(struct outlet *o)
+{
+	struct settlement *s = MEM_NEW(struct settlement);
+
+	s->courier = o->courier;
+	s->outlet = o;
+	s->notice.fd = -1;
+	s->again = timer_new(o->courier->loop, commit, s);
+	LIST_INSERT_HEAD(&o->courier->settlements, s, link);
+	return s;
 }
+
+static void settlement_free(struct settlement *s)
+{
+	LIST_REMOVE(s, link);
+	queue_forget(s->courier->store, s);
+	timer_free(&s->again);
+	queue_message_free(&s->message);
+	queue_message_free(&s->rest);
+	refusals_clear(&s->told);
+	refusals_clear(&s->waiting);
+	notice_clear(&s->notice);
+	mem_free(s->via);
+	mem_free(s->reply);
+	mem_free(s);
+}
+
+void settle_free(struct courier *c)
+{
+	struct settlement *s;
+
+	while ((s = LIST_FIRST(&c->settlements)))
+		settlement_free(s);
+}
+
+bool settling(const struct courier *c, const char *id)
+{
+	const struct settlement *s;
+
+	LIST_FOREACH(s, &c->settlements, link)
+		if (!strcmp(s->message->id, id))
+			return true;
+	return false;
+}
+
+/* ---- when it is written, or cannot be ---- */
 
 static void log_queued(const struct queue_message *m)
 {
 	log_event(LOG_QUEUE_ADDED, LOG_TEXT("session", m->session),
 		  LOG_TEXT("account", m->account), LOG_TEXT("message", m->id),
 		  LOG_NUM("size", (int64_t)m->size),
-		  LOG_TEXT("cause", m->cause),
+		  LOG_TEXT("cause", m->cause), LOG_TEXT("about", m->about),
 		  LOG_TEXT("reply", m->last_reply));
 }
 
-void settle_store(struct delivery *d, struct queue_message *m)
+static void log_settled(const struct settlement *s)
 {
-	struct queue_limits limits;
+	const struct queue_message *m = s->message;
 
-	limits_of(d->courier->config, &limits);
-	if (d->phase != DELIVERY_STORING)
-		delivery_move(d, DELIVERY_STORING);
-	d->storing++;
-	d->outlet->storing++;
-	log_queued(m);
-	queue_add(d->courier->store, m, d->fd, &limits, settle_on_stored, d);
+	if (s->live && s->rest)
+		log_queued(s->rest);
+	if (s->notice.message)
+		log_queued(s->notice.message);
+	if (!s->live && s->recorded)
+		log_event(LOG_QUEUE_DONE, LOG_TEXT("account", m->account),
+			  LOG_TEXT("via", s->via), LOG_TEXT("message", m->id),
+			  LOG_TEXT("result", history_result_name(s->how)),
+			  LOG_NUM("waited", clock_wall_s() - m->created_s),
+			  LOG_TEXT("reply", s->reply));
 }
 
-void settle_set_cause(struct queue_message *m, const char *cause,
-		      const char *reply)
+static void written(struct settlement *s)
 {
-	mem_free(m->cause);
-	mem_free(m->last_reply);
-	m->cause = mem_strdup(cause);
-	m->last_reply = mem_strdup(reply && *reply ? reply : NULL);
+	struct outlet *o = s->outlet;
+
+	log_settled(s);
+	if ((s->live && s->rest) || s->notice.message)
+		o->backlog = o->stored_since_scan = true;
+	if (s->notice.message)
+		o->notices = true;
+	if (!s->live && s->rest && s->rest->next_s)
+		replay_not_before(o, s->rest->next_s);
 }
-
-void delivery_to_queue(struct delivery *d, const char *cause, const char *reply)
-{
-	char *text;
-
-	assert(d->live);
-	timer_cancel(d->deadline);
-	settle_set_cause(d->message, cause, reply);
-	text = mem_printf("Queued as %s", d->message->id);
-	delivery_set_answer(d, 250, "2.0.0", text);
-	mem_free(text);
-	settle_store(d, d->message);
-}
-
-/* ---- put off: a queued message stays where it is ---- */
 
 static void store_is_broken(struct outlet *o)
 {
@@ -103,22 +159,231 @@ static void store_is_broken(struct outlet *o)
 	outlet_hold(o, &broken);
 }
 
-static void on_put_off(void *arg, enum store_result r)
+static void answer_not_stored(struct delivery *d, enum store_result r)
 {
-	struct outlet *o = arg;
+	delivery_set_answer(d, 452, "4.3.1",
+			    r == STORE_FULL ? "The queue is full" :
+					      "Cannot store the message now");
+}
 
-	o->leaving--;
-	/* unwritten, its delay is unknown: do not try it in a circle */
-	if (r != STORE_OK && r != STORE_MISSING)
+static void on_committed(void *arg, enum store_result r)
+{
+	struct settlement *s = arg;
+	struct outlet *o = s->outlet;
+	struct delivery *d = s->live;
+	/* an operator deleted it meanwhile: so be it */
+	bool done = r == STORE_OK || (r == STORE_MISSING && !d);
+
+	if (!done && s->sent && !d) {
+		timer_set(s->again, AGAIN_MS);
+		return;
+	}
+	if (r == STORE_OK)
+		written(s);
+	if (!done && d)
+		answer_not_stored(d, r);
+	settlement_free(s);
+	if (d) {
+		o->storing--;
+		delivery_answer(d);
+	} else if (!done) {
+		/* kept as it was: its next attempt ends here again, but not
+		 * in a circle */
 		store_is_broken(o);
-	replay_next(o);
+	}
+	outlet_run(o);
+}
+
+/* ---- what is written ---- */
+
+static void add_message(struct settlement *s, struct queue_work *w)
+{
+	const struct config *c = s->courier->config;
+	struct queue_limits limits = { c->max_bytes, c->max_messages,
+				       c->reserve_bytes };
+
+	if (s->live && s->rest)
+		queue_work_add(w, s->rest, s->live->fd, s->live->start,
+			       &limits);
+	else if (s->rest)
+		queue_work_update(w, s->rest);
+	else if (!s->live)
+		queue_work_remove(w, s->message->id);
+}
+
+static void add_of(struct queue_message *to, const struct queue_message *m,
+		   const struct refusals *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct queue_recipient *r =
+			&m->recipients[list->list[i].of];
+
+		queue_message_add_recipient(to, r->address, r->notify,
+					    r->orcpt);
+	}
+}
+
+/* The recipients of m that stand in none of the two lists. */
+static void add_others(struct queue_message *to, const struct queue_message *m,
+		       const struct refusals *a, const struct refusals *b)
+{
+	size_t i, in_a = 0, in_b = 0;
+
+	for (i = 0; i < m->n_recipients; i++) {
+		const struct queue_recipient *r = &m->recipients[i];
+
+		if (in_a < a->n && a->list[in_a].of == i)
+			in_a++;
+		else if (in_b < b->n && b->list[in_b].of == i)
+			in_b++;
+		else
+			queue_message_add_recipient(to, r->address, r->notify,
+						    r->orcpt);
+	}
+}
+
+static void record_for(const struct settlement *s, struct queue_work *w,
+		       enum history_result how, const char *reply,
+		       const struct queue_recipient *to, size_t n)
+{
+	struct history_end end = { .via = s->via,
+				   .reply = reply,
+				   .recipients = to,
+				   .n_recipients = n,
+				   .in_doubt = s->message->in_doubt };
+
+	queue_work_record(w, how, s->message, &end);
+}
+
+/* A row for those it was sent to, one for those who are told. */
+static void record_parts(const struct settlement *s, struct queue_work *w)
+{
+	struct queue_message *sent = queue_message_new();
+	struct queue_message *told = queue_message_new();
+
+	add_others(sent, s->message, &s->told, &s->waiting);
+	record_for(s, w, HISTORY_PARTLY, s->reply, sent->recipients,
+		   sent->n_recipients);
+	if (s->told.n) {
+		add_of(told, s->message, &s->told);
+		record_for(s, w, HISTORY_BOUNCED, s->told.list[0].text,
+			   told->recipients, told->n_recipients);
+	}
+	queue_message_free(&sent);
+	queue_message_free(&told);
+}
+
+static void record(const struct settlement *s, struct queue_work *w)
+{
+	if (s->recorded && s->how == HISTORY_PARTLY)
+		record_parts(s, w);
+	else if (s->recorded)
+		record_for(s, w, s->how, s->reply, NULL, 0);
+}
+
+static void commit(void *arg)
+{
+	struct settlement *s = arg;
+	struct queue_work *w = queue_work_new(s->courier->store);
+
+	add_message(s, w);
+	/* without limits: it frees a place, or tells of one that is taken */
+	if (s->notice.message)
+		queue_work_add(w, s->notice.message, s->notice.fd, 0, NULL);
+	record(s, w);
+	queue_commit(&w, on_committed, s);
+}
+
+static void build_notice(struct settlement *s, struct span head)
+{
+	if (!notice_build(s->courier, s->telling, s->message, &s->told, head,
+			  &s->notice) &&
+	    s->recorded && s->how == HISTORY_BOUNCED && !s->sent)
+		s->how = HISTORY_DROPPED;
+}
+
+static void on_head(void *arg, enum store_result r, struct span head)
+{
+	struct settlement *s = arg;
+
+	/* without it the notice quotes nothing, and is one all the same */
+	build_notice(s, r == STORE_OK ? span_first(head, HEAD_SIZE) :
+					SPAN_NONE);
+	commit(s);
+}
+
+static void read_live_head(struct settlement *s)
+{
+	struct delivery *d = s->live;
+	size_t want = d->message->size < HEAD_SIZE ? (size_t)d->message->size :
+						     HEAD_SIZE;
+	char *head = mem_alloc(want);
+	ssize_t n = pread(d->fd, head, want, (off_t)d->start);
+
+	build_notice(s, n > 0 ? span_of(head, (size_t)n) : SPAN_NONE);
+	mem_free(head);
+}
+
+static void start(struct settlement *s)
+{
+	if (s->telling == QUEUE_MAIL) {
+		commit(s);
+	} else if (s->live) {
+		read_live_head(s);
+		commit(s);
+	} else {
+		queue_read_chunk(s->courier->store, s->message->id, 0, on_head,
+				 s);
+	}
+}
+
+/* ---- from a delivery ---- */
+
+static struct settlement *settlement_of(struct delivery *d)
+{
+	struct settlement *s = settlement_new(d->outlet);
+
+	s->message = queue_message_copy(d->message);
+	if (d->via != d->outlet)
+		s->via = mem_strdup(d->via->account);
+	if (d->live) {
+		s->live = d;
+		d->outlet->storing++;
+		delivery_move(d, DELIVERY_SETTLING);
+	}
+	return s;
+}
+
+static void record_as(struct settlement *s, enum history_result how,
+		      const char *reply)
+{
+	s->recorded = true;
+	s->how = how;
+	s->reply = mem_strdup(reply);
+}
+
+/* A live delivery is freed when its client was answered. */
+static void start_and_free(struct settlement *s, struct delivery *d)
+{
+	start(s);
+	if (!d->live)
+		delivery_free(d);
+}
+
+static void set_cause(struct queue_message *m, const char *cause,
+		      const char *reply)
+{
+	mem_free(m->cause);
+	mem_free(m->last_reply);
+	m->cause = mem_strdup(cause);
+	m->last_reply = mem_strdup(reply && *reply ? reply : NULL);
 }
 
 /*
  * A message's own back-off: from twice [retry] first, doubling, to four times
  * longest (10 s to an hour).
  */
-int64_t settle_own_delay_s(const struct config *g, unsigned attempts)
+static int64_t own_delay_s(const struct config *g, unsigned attempts)
 {
 	int64_t delay = g->retry_first, longest = 4 * g->retry_longest;
 
@@ -127,212 +392,208 @@ int64_t settle_own_delay_s(const struct config *g, unsigned attempts)
 	return delay < longest ? delay : longest;
 }
 
-void settle_count_attempt(const struct config *g, struct queue_message *m,
-			  bool own)
+static void count_attempt(struct courier *c, struct queue_message *m, bool own)
 {
 	m->attempts++;
+	m->next_s = own ? queue_clock_s(c->store) +
+				  own_delay_s(c->config, m->attempts) :
+			  0;
+}
+
+void settle_queue(struct delivery *d, const char *cause, const char *reply,
+		  bool own)
+{
+	struct settlement *s;
+	char *text;
+
+	assert(d->live);
+	timer_cancel(d->deadline);
+	text = mem_printf("Queued as %s", d->message->id);
+	delivery_set_answer(d, 250, "2.0.0", text);
+	mem_free(text);
+	set_cause(d->message, cause, reply);
 	if (own)
-		m->next_s = clock_wall_s() + settle_own_delay_s(g, m->attempts);
+		count_attempt(d->courier, d->message, true);
+	s = settlement_of(d);
+	s->rest = queue_message_copy(d->message);
+	start(s);
 }
 
 void settle_put_off(struct delivery *d, const char *cause, const char *reply,
 		    bool own)
 {
-	struct outlet *o = d->outlet;
+	struct settlement *s = settlement_of(d);
 
-	settle_count_attempt(d->courier->config, d->message, own);
-	settle_set_cause(d->message, cause, reply);
-	o->leaving++;
-	queue_update(d->courier->store, d->message, on_put_off, o);
-	delivery_free(d);
+	s->rest = queue_message_copy(d->message);
+	count_attempt(d->courier, s->rest, own);
+	set_cause(s->rest, cause, reply);
+	start_and_free(s, d);
 }
 
-/* ---- gone from the queue ---- */
+/* Nobody waits for the history of what was sent at once. */
+static void record_live(struct delivery *d, const char *reply)
+{
+	struct queue_work *w = queue_work_new(d->courier->store);
+	struct history_end end = { .reply = reply };
+
+	if (d->via != d->outlet)
+		end.via = d->via->account;
+	queue_work_record(w, HISTORY_DELIVERED, d->message, &end);
+	queue_commit_later(&w);
+}
+
+void settle_delivered(struct delivery *d, const char *reply)
+{
+	struct settlement *s;
+
+	if (d->live) {
+		record_live(d, reply);
+		delivery_answer(d);
+		return;
+	}
+	s = settlement_of(d);
+	s->sent = true;
+	record_as(s, HISTORY_DELIVERED, reply);
+	start_and_free(s, d);
+}
+
+void settle_gone(struct delivery *d, enum history_result how, const char *reply)
+{
+	struct settlement *s = settlement_of(d);
+
+	assert(!d->live);
+	record_as(s, how, reply);
+	start_and_free(s, d);
+}
+
+static char *reply_of(const struct refusal *r)
+{
+	return mem_printf("%d %s%s%s", r->code, r->enhanced,
+			  *r->enhanced ? " " : "", r->text);
+}
 
 /*
- * A message that was delivered or bounced and cannot be taken out of the
- * queue must not go out again: the account's replay waits here until the
- * store works.
+ * The sender cannot be told that a message was lost: whoever runs this is, as
+ * with any double bounce.
  */
-#define REMOVE_AGAIN_MS (5 * MSEC_PER_SEC)
-
-struct leaving {
-	struct outlet *outlet;
-	struct courier *courier;
-	char id[ID_SIZE];
-	struct queue_message *rest; /* stays for these recipients, or NULL */
-	struct timer *again;
-	LIST_ENTRY(leaving) link;
-};
-
-static void leave(void *arg);
-
-static void leaving_free(struct leaving *l)
+static bool operators_turn(const struct delivery *d)
 {
-	timer_free(&l->again);
-	queue_message_free(&l->rest);
-	mem_free(l);
+	const struct queue_message *m = d->message;
+	const char *operator = d->courier->config->notify_operator;
+
+	return m->kind == QUEUE_FAILURE_NOTICE && operator &&
+	       m->n_recipients == 1 &&
+	       strcasecmp(m->recipients[0].address, operator) != 0;
 }
 
-static void on_left(void *arg, enum store_result r)
+static void tell_operator(struct settlement *s, const struct refusals *r)
 {
-	struct leaving *l = arg;
-	struct outlet *o = l->outlet;
+	char *reply = reply_of(&r->list[0]);
 
-	if (r != STORE_OK && r != STORE_MISSING) {
-		timer_set(l->again, REMOVE_AGAIN_MS);
+	s->rest = queue_message_copy(s->message);
+	queue_message_clear_recipients(s->rest);
+	queue_message_add_recipient(s->rest,
+				    s->courier->config->notify_operator, 0,
+				    NULL);
+	s->rest->next_s = 0;
+	set_cause(s->rest, "sender-not-told", reply);
+	mem_free(reply);
+}
+
+void settle_bounce(struct delivery *d, enum history_result how,
+		   struct refusals *r)
+{
+	struct settlement *s = settlement_of(d);
+
+	assert(!d->live && r->n > 0);
+	if (operators_turn(d)) {
+		tell_operator(s, r);
+		s->told = *r;
+		start_and_free(s, d);
 		return;
 	}
-	o->leaving--;
-	LIST_REMOVE(l, link);
-	leaving_free(l);
-	replay_next(o);
+	record_as(s, how, r->list[0].text);
+	s->telling = QUEUE_FAILURE_NOTICE;
+	s->told = *r;
+	start_and_free(s, d);
 }
 
-static void leave(void *arg)
+/* What is left of m: the recipients that may be tried again. */
+static struct queue_message *rest_of(const struct queue_message *m,
+				     const struct refusals *again)
 {
-	struct leaving *l = arg;
+	struct queue_message *rest = queue_message_copy(m);
 
-	if (l->rest)
-		queue_update(l->courier->store, l->rest, on_left, l);
-	else
-		queue_remove(l->courier->store, l->id, on_left, l);
+	queue_message_clear_recipients(rest);
+	add_of(rest, m, again);
+	return rest;
 }
 
-static struct leaving *leaving_new(struct delivery *d)
+static void keep_rest(struct settlement *s)
 {
-	struct leaving *l = MEM_NEW(struct leaving);
+	char *reply = reply_of(&s->waiting.list[s->waiting.n - 1]);
 
-	l->outlet = d->outlet;
-	l->courier = d->courier;
-	memcpy(l->id, d->message->id, sizeof(l->id));
-	l->again = timer_new(d->courier->loop, leave, l);
-	d->outlet->leaving++;
-	LIST_INSERT_HEAD(&d->courier->leavings, l, link);
-	return l;
+	s->rest = rest_of(s->message, &s->waiting);
+	count_attempt(s->courier, s->rest, true);
+	set_cause(s->rest, "recipient-deferred", reply);
+	mem_free(reply);
 }
 
-static void log_done(const struct queue_message *m, const char *how,
-		     const char *reply)
+void settle_partly(struct delivery *d, struct refusals *refused,
+		   struct refusals *again, const char *reply)
 {
-	log_event(LOG_QUEUE_DONE, LOG_TEXT("account", m->account),
-		  LOG_TEXT("message", m->id), LOG_TEXT("result", how),
-		  LOG_NUM("waited", clock_wall_s() - m->created_s),
-		  LOG_TEXT("reply", reply));
+	struct settlement *s = settlement_of(d);
+
+	s->sent = true;
+	record_as(s, HISTORY_PARTLY, reply);
+	s->told = *refused;
+	s->waiting = *again;
+	if (s->waiting.n)
+		keep_rest(s);
+	if (s->told.n)
+		s->telling = QUEUE_FAILURE_NOTICE;
+	start_and_free(s, d);
 }
 
-void settle_leave_queue(struct delivery *d, const char *how, const char *reply)
+/* ---- from the queue's clock ---- */
+
+static struct settlement *settlement_about(struct outlet *o,
+					   const struct queue_message *m,
+					   enum queue_kind telling, int code,
+					   const char *enhanced,
+					   const char *text)
 {
-	log_done(d->message, how, reply);
-	leave(leaving_new(d));
-	delivery_free(d);
+	struct settlement *s = settlement_new(o);
+
+	s->message = queue_message_copy(m);
+	s->telling = telling;
+	for (size_t i = 0; i < m->n_recipients; i++)
+		refusals_add(&s->told, i, code, enhanced, text);
+	return s;
 }
 
-void settle_free_leavings(struct courier *c)
-{
-	struct leaving *l;
-
-	while ((l = LIST_FIRST(&c->leavings))) {
-		LIST_REMOVE(l, link);
-		queue_forget(c->store, l);
-		leaving_free(l);
-	}
-}
-
-/* ---- bounces ---- */
-
-/* The notice is safe: now its message may go. */
-static void on_notice_stored(void *arg, enum store_result r)
-{
-	struct leaving *l = arg;
-	struct outlet *o = l->outlet;
-
-	o->storing--;
-	if (r == STORE_OK) {
-		o->backlog = o->stored_since_scan = true;
-		leave(l);
-		return;
-	}
-	/* kept as it was: the next attempt ends here again */
-	o->leaving--;
-	LIST_REMOVE(l, link);
-	leaving_free(l);
-	store_is_broken(o);
-	replay_next(o);
-}
-
-static void bounce(struct delivery *d, const struct refusal *list, size_t n,
-		   struct queue_message *rest)
-{
-	struct leaving *l = leaving_new(d);
-
-	l->rest = rest;
-	if (bounce_queue(d->courier, d->message, list, n, on_notice_stored,
-			 l)) {
-		d->outlet->storing++;
-		log_done(d->message, rest ? "partly-bounced" : "bounced",
-			 list[0].text);
-	} else {
-		log_done(d->message, rest ? "partly-dropped" : "dropped",
-			 list[0].text);
-		leave(l);
-	}
-	delivery_free(d);
-}
-
-void settle_bounce(struct delivery *d, const struct refusal *list, size_t n)
-{
-	bounce(d, list, n, NULL);
-}
-
-void settle_bounce_some(struct delivery *d, const struct refusal *list,
-			size_t n, const char *cause, const char *reply)
-{
-	struct queue_message *rest = d->message;
-	struct queue_message *all = queue_message_copy(rest);
-	struct queue_recipient *recipients = rest->recipients;
-	size_t count = rest->n_recipients;
-
-	/* what stays keeps its id; the copy names everybody for the notice */
-	rest->recipients = d->rest->recipients;
-	rest->n_recipients = d->rest->n_recipients;
-	d->rest->recipients = recipients;
-	d->rest->n_recipients = count;
-	settle_count_attempt(d->courier->config, rest, true);
-	settle_set_cause(rest, cause, reply);
-	d->message = all;
-	if (n)
-		bounce(d, list, n, rest);
-	else {
-		struct leaving *l = leaving_new(d);
-
-		l->rest = rest;
-		leave(l);
-		delivery_free(d);
-	}
-}
-
-void settle_bounce_all(struct delivery *d, int code, const char *enhanced,
-		       const char *text)
-{
-	size_t n = d->message->n_recipients;
-	struct refusal *list = mem_array(n, sizeof(*list));
-
-	for (size_t i = 0; i < n; i++)
-		list[i] = (struct refusal){ d->message->recipients[i].address,
-					    code, enhanced, text };
-	settle_bounce(d, list, n);
-	mem_free(list);
-}
-
-void delivery_expire(struct delivery *d)
+void settle_expired(struct outlet *o, const struct queue_message *m)
 {
 	char *text = mem_printf("could not be sent in time; last reason: %s",
-				d->message->last_reply ?
-					d->message->last_reply :
-					"the account did not work");
-
+				m->last_reply ? m->last_reply :
+						"the account did not work");
 	/* RFC 3463: persistent transient failure, delivery time expired */
-	settle_bounce_all(d, 554, "5.4.7", text);
+	struct settlement *s = settlement_about(o, m, QUEUE_FAILURE_NOTICE, 0,
+						"5.4.7", text);
+
+	record_as(s, HISTORY_EXPIRED, text);
 	mem_free(text);
+	start(s);
+}
+
+void settle_delayed(struct outlet *o, const struct queue_message *m)
+{
+	/* RFC 3463: other or undefined network or routing status */
+	struct settlement *s = settlement_about(
+		o, m, QUEUE_DELAY_NOTICE, 0, "4.4.0",
+		m->last_reply ? m->last_reply : "the account does not work");
+
+	s->rest = queue_message_copy(m);
+	s->rest->warned = true;
+	start(s);
 }

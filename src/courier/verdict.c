@@ -30,11 +30,7 @@ static void wait_out(struct delivery *d, const struct verdict_result *v,
 				    text);
 		delivery_answer(d);
 	} else {
-		/* else the queue would try it again at once */
-		if (own)
-			settle_count_attempt(d->courier->config, d->message,
-					     true);
-		delivery_to_queue(d, v->cause, reply);
+		settle_queue(d, v->cause, reply, own);
 	}
 	mem_free(reply);
 }
@@ -109,14 +105,18 @@ static void log_attempt(const struct delivery *d, const struct smtp_failure *f,
 static void message_fault(struct delivery *d, int code, const char *enhanced,
 			  const char *text)
 {
-	outlet_works(d->outlet);
+	struct refusals all = { NULL, 0 };
+
+	outlet_works(d->via);
 	if (d->live) {
 		delivery_set_answer(d, code, *enhanced ? enhanced : "5.0.0",
 				    text);
 		delivery_answer(d);
-	} else {
-		settle_bounce_all(d, code, enhanced, text);
+		return;
 	}
+	for (size_t i = 0; i < d->message->n_recipients; i++)
+		refusals_add(&all, i, code, enhanced, text);
+	settle_bounce(d, HISTORY_BOUNCED, &all);
 }
 
 /*
@@ -126,7 +126,7 @@ static void message_fault(struct delivery *d, int code, const char *enhanced,
 static bool try_again(struct delivery *d, const struct smtp_result *r,
 		      bool fresh_wire)
 {
-	struct deliveries *waiting = &d->outlet->waiting;
+	struct deliveries *waiting = &d->via->waiting;
 	bool stale = r->last.code == 0 && r->last.transport != CONN_OK &&
 		     !r->ambiguous && !d->reconnected && !fresh_wire;
 
@@ -154,17 +154,11 @@ static void rejected(struct delivery *d, const struct smtp_failure *f)
 		return;
 	}
 	if (!own)
-		outlet_hold(d->outlet, &v);
+		outlet_hold(d->via, &v);
 	wait_out(d, &v, f->code, f->enhanced, f->text, own);
 }
 
 /* ---- some recipients refused ---- */
-
-struct split {
-	struct refusal *refused;
-	size_t n_refused, n_again;
-	const struct smtp_recipient_result *again; /* the last one */
-};
 
 static bool try_later(const struct smtp_recipient_result *r)
 {
@@ -175,120 +169,32 @@ static bool try_later(const struct smtp_recipient_result *r)
 	return smtp_verdict(&in).verdict != VERDICT_MESSAGE_FAULT;
 }
 
-static struct split split_recipients(struct delivery *d,
-				     const struct smtp_result *r)
+static void split_recipients(const struct smtp_result *r,
+			     struct refusals *refused, struct refusals *again)
 {
-	struct queue_message *m = d->message, *rest = queue_message_new();
-	struct split s = { .refused = mem_array(r->n_recipients,
-						sizeof(struct refusal)) };
-
-	for (size_t i = 0; i < r->n_recipients && i < m->n_recipients; i++) {
+	for (size_t i = 0; i < r->n_recipients; i++) {
 		const struct smtp_recipient_result *one = &r->recipients[i];
 
-		if (one->code / 100 == 2)
-			continue;
-		if (try_later(one)) {
-			queue_message_add_recipient(
-				rest, m->recipients[i].address, 0, NULL);
-			s.again = one;
-		} else {
-			s.refused[s.n_refused++] = (struct refusal){
-				m->recipients[i].address, one->code,
-				one->enhanced, one->text
-			};
-		}
+		if (one->code / 100 != 2)
+			refusals_add(try_later(one) ? again : refused, i,
+				     one->code, one->enhanced, one->text);
 	}
-	s.n_again = rest->n_recipients;
-	queue_message_free(&d->rest);
-	d->rest = rest;
-	return s;
-}
-
-static void fill_rest(struct delivery *d, const struct split *s)
-{
-	struct queue_message *rest = d->rest, *m = d->message;
-	char *reply = reply_text(s->again->code, s->again->enhanced,
-				 s->again->text);
-
-	rest->account = mem_strdup(m->account);
-	rest->login = mem_strdup(m->login);
-	rest->session = mem_strdup(m->session);
-	rest->address = mem_strdup(m->address);
-	rest->reverse_path = mem_strdup(m->reverse_path);
-	rest->body_8bit = m->body_8bit;
-	rest->smtputf8 = m->smtputf8;
-	rest->size = m->size;
-	rest->created_s = m->created_s;
-	rest->attempts = 1;
-	rest->next_s = clock_wall_s() +
-		       settle_own_delay_s(d->courier->config, 1);
-	settle_set_cause(rest, "recipient-deferred", reply);
-	mem_free(reply);
-}
-
-static void live_partly(struct delivery *d, const struct split *s)
-{
-	delivery_move(d, DELIVERY_STORING);
-	if (s->n_again) {
-		fill_rest(d, s);
-		settle_store(d, d->rest);
-	}
-	if (s->n_refused &&
-	    bounce_queue(d->courier, d->message, s->refused, s->n_refused,
-			 settle_on_stored, d)) {
-		d->storing++;
-		d->outlet->storing++;
-	}
-	if (d->storing == 0)
-		settle_stored_all(d);
-}
-
-/* The queue keeps the message for those to try again, and only for them. */
-static void queued_partly(struct delivery *d, const struct split *s)
-{
-	char *reply;
-
-	if (s->n_again == 0) {
-		settle_bounce(d, s->refused, s->n_refused);
-		return;
-	}
-	reply = reply_text(s->again->code, s->again->enhanced, s->again->text);
-	settle_bounce_some(d, s->refused, s->n_refused, "recipient-deferred",
-			   reply);
-	mem_free(reply);
-}
-
-static bool for_everybody(const struct smtp_result *r)
-{
-	for (size_t i = 0; i < r->n_recipients; i++)
-		if (r->recipients[i].code / 100 != 2)
-			return false;
-	return true;
 }
 
 static void accepted(struct delivery *d, const struct smtp_result *r)
 {
-	struct split s = { .refused = NULL };
+	struct refusals refused = { NULL, 0 }, again = { NULL, 0 };
 
-	if (!for_everybody(r))
-		s = split_recipients(d, r);
-
+	split_recipients(r, &refused, &again);
 	log_attempt(d, &r->last, NULL);
-	outlet_works(d->outlet);
+	outlet_works(d->via);
 	delivery_set_answer(d, 250,
-		   *r->last.enhanced ? r->last.enhanced : "2.0.0",
-		   r->last.text);
-	if (s.n_again == 0 && s.n_refused == 0) {
-		if (d->live)
-			delivery_answer(d);
-		else
-			settle_leave_queue(d, "delivered", r->last.text);
-	} else if (d->live) {
-		live_partly(d, &s);
-	} else {
-		queued_partly(d, &s);
-	}
-	mem_free(s.refused);
+			    *r->last.enhanced ? r->last.enhanced : "2.0.0",
+			    r->last.text);
+	if (refused.n || again.n)
+		settle_partly(d, &refused, &again, r->last.text);
+	else
+		settle_delivered(d, r->last.text);
 }
 
 /* No recipient was taken: one that may be later decides for waiting. */
@@ -308,14 +214,26 @@ static const struct smtp_failure *worst(const struct smtp_result *r,
 	return f;
 }
 
+/* A definite answer ends what was marked when the dot was about to go out. */
+static void note_doubt(struct delivery *d, bool ambiguous)
+{
+	struct queue_message *m = d->message;
+
+	if (!ambiguous)
+		m->doubt_s = 0;
+	else if (!m->doubt_s)
+		m->doubt_s = queue_clock_s(d->courier->store);
+}
+
 void delivery_done(struct delivery *d, const struct smtp_result *r)
 {
-	struct outlet *o = d->outlet;
+	struct outlet *o = d->via;
 	bool fresh_wire = d->wire->fresh;
 	struct smtp_failure f;
 
 	d->wire->fresh = false;
 	delivery_release_wire(d);
+	note_doubt(d, r->ambiguous);
 	if (!try_again(d, r, fresh_wire)) {
 		if (d->deadline)
 			timer_cancel(d->deadline);

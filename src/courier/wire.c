@@ -157,11 +157,10 @@ void wire_open(struct outlet *o)
 		.token = &o->token,
 		.mechanisms = o->mechanisms,
 		.connect_ms = g->provider_timeout * MSEC_PER_SEC,
-		/* RFC 5321 §4.5.3.2; the final dot's ten minutes are cut
-		 * short, because our own client waits no longer than that */
+		/* RFC 5321 §4.5.3.2 */
 		.command_ms = 5 * 60 * MSEC_PER_SEC,
 		.data_ms = 3 * 60 * MSEC_PER_SEC,
-		.final_ms = 8 * 60 * MSEC_PER_SEC,
+		.final_ms = 10 * 60 * MSEC_PER_SEC,
 	};
 
 	w->outlet = o;
@@ -181,13 +180,28 @@ bool wire_is_old(const struct wire *w)
 	return clock_mono_ms() - w->opened_ms > LIFE_MS;
 }
 
+/*
+ * What goes through another account has that one as sender, because providers
+ * take no other; mail may keep its own if the policy says so.
+ */
+static const char *reverse_path_of(const struct delivery *d)
+{
+	const struct queue_message *m = d->message;
+	bool keep = d->courier->config->fallback_sender ==
+		    SENDER_ORIGINAL;
+
+	if (d->via == d->outlet || (keep && !notice_is(m)))
+		return m->reverse_path;
+	return d->via->account;
+}
+
 void wire_send(struct wire *w, struct delivery *d)
 {
 	const struct queue_message *m = d->message;
 	struct recipient *recipients =
 		mem_array(m->n_recipients, sizeof(*recipients));
 	struct smtp_transaction t = {
-		.reverse_path = span_str(m->reverse_path),
+		.reverse_path = span_str(reverse_path_of(d)),
 		.recipients = recipients,
 		.n_recipients = m->n_recipients,
 		.body_8bit = m->body_8bit,

@@ -57,6 +57,8 @@ struct queue_message {
 	int64_t doubt_s;     /* the final dot was about to be sent; 0: none
 			      * in doubt */
 	char *doubt_via;     /* account it went through; NULL: its own */
+	bool in_doubt;       /* was sent again after an attempt without an
+			      * answer: may be there twice */
 	unsigned attempts;
 	char *last_reply;    /* the provider's words, or ours, of late */
 	char *cause;         /* why it was queued: name of the verdict row */

@@ -51,6 +51,7 @@ static struct queue_message *message_of(sqlite3_stmt *s)
 	m->attempts = (unsigned)sqlite3_column_int64(s, 23);
 	m->last_reply = db_text(s, 24);
 	m->cause = db_text(s, 25);
+	m->in_doubt = sqlite3_column_int(s, 26);
 	mem_free(recipients);
 	return m;
 }
@@ -64,6 +65,8 @@ static enum queue_read way_of(const struct queue_op *op)
 	assert(!q->unwarned || (!op->account && q->state == QUEUE_WAITING));
 	if (q->unwarned)
 		return R_UNWARNED;
+	if (q->notices)
+		return R_NOTICES;
 	if (op->account)
 		return q->state < 0 ? R_ACCOUNT : R_ACCOUNT_STATE;
 	return q->state < 0 ? R_ALL : R_STATE;

@@ -37,11 +37,14 @@ static const char version_2[] =
 	"ALTER TABLE messages ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE messages ADD COLUMN doubt_s INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE messages ADD COLUMN doubt_via TEXT;"
+	"ALTER TABLE messages ADD COLUMN in_doubt INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE messages SET next_s=0 WHERE next_s<>0;"
 	"UPDATE messages SET kind=1 WHERE login='(notice)';"
 	"CREATE INDEX by_state ON messages (state, seq);"
 	"CREATE INDEX unwarned ON messages (seq) "
 	"WHERE state=0 AND warned=0 AND kind=0;"
+	"CREATE INDEX notices ON messages (account, seq) "
+	"WHERE state=0 AND kind>0;"
 
 	"CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one=1), "
 	"now_s INTEGER NOT NULL);"
@@ -92,13 +95,15 @@ const char *const queue_write_sql[QUEUE_WRITE_COUNT] = {
 		  "session, address, reverse_path, recipients, body_8bit, "
 		  "smtputf8, ret, envid, message_id, size, state, created_s, "
 		  "accepted_s, next_s, warned, doubt_s, doubt_via, attempts, "
-		  "last_reply, cause) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"
+		  "last_reply, cause, in_doubt) VALUES "
+		  "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"
 		  "?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,"
-		  "?25)",
+		  "?25,?26)",
 	[W_ADD_BODY] = "INSERT INTO bodies VALUES (?1,?2)",
 	[W_UPDATE] = "UPDATE messages SET reverse_path=?2, recipients=?3, "
 		     "next_s=?4, warned=?5, doubt_s=?6, doubt_via=?7, "
-		     "attempts=?8, last_reply=?9, cause=?10 WHERE id=?1",
+		     "attempts=?8, last_reply=?9, cause=?10, "
+		     "in_doubt=?11 WHERE id=?1",
 	[W_FIND] = "SELECT seq, size, state FROM messages WHERE id=?1",
 	[W_REMOVE] = "DELETE FROM messages WHERE seq=?1",
 	[W_REMOVE_BODY] = "DELETE FROM bodies WHERE chunk>=(?1<<20) "
@@ -143,7 +148,7 @@ const char *const queue_write_sql[QUEUE_WRITE_COUNT] = {
 	"seq, id, kind, about, account, login, session, address, "           \
 	"reverse_path, recipients, body_8bit, smtputf8, ret, envid, "        \
 	"message_id, size, state, created_s, accepted_s, next_s, warned, "   \
-	"doubt_s, doubt_via, attempts, last_reply, cause"
+	"doubt_s, doubt_via, attempts, last_reply, cause, in_doubt"
 /* ?1 after_seq, ?2 id, ?3 account, ?4 state, ?5 limit */
 #define LIST(where)                                                          \
 	"SELECT " COLUMNS " FROM messages WHERE " where                      \
@@ -176,6 +181,9 @@ const char *const queue_read_sql[QUEUE_READ_COUNT] = {
 	[R_UNWARNED] = "SELECT " COLUMNS " FROM messages INDEXED BY unwarned "
 		       "WHERE state=0 AND warned=0 AND kind=0 AND seq>?1 "
 		       "ORDER BY seq LIMIT ?5",
+	[R_NOTICES] = "SELECT " COLUMNS " FROM messages INDEXED BY notices "
+		      "WHERE account=?3 AND state=0 AND kind>0 AND seq>?1 "
+		      "ORDER BY seq LIMIT ?5",
 	[R_CHUNK] = "SELECT data FROM bodies WHERE chunk=((SELECT seq FROM "
 		    "messages WHERE id=?1) << 20) | ?2",
 	[R_COUNT] = "SELECT account, messages, bytes, held, (SELECT created_s "

@@ -48,6 +48,7 @@ enum queue_read {
 	R_STATE,
 	R_ALL,
 	R_UNWARNED,
+	R_NOTICES,
 	R_CHUNK,
 	R_COUNT,
 	R_HISTORY_ID,

@@ -128,6 +128,7 @@ static enum store_result insert_envelope(struct queue_writer *w,
 	sqlite3_bind_int64(s, 23, m->attempts);
 	db_bind_str(s, 24, m->last_reply);
 	db_bind_str(s, 25, m->cause);
+	sqlite3_bind_int(s, 26, m->in_doubt);
 	r = db_run(&w->db, s);
 	mem_free(recipients);
 	return r;
@@ -216,6 +217,7 @@ static enum store_result run_update(struct queue_writer *w,
 	sqlite3_bind_int64(s, 8, m->attempts);
 	db_bind_str(s, 9, m->last_reply);
 	db_bind_str(s, 10, m->cause);
+	sqlite3_bind_int(s, 11, m->in_doubt);
 	r = db_run(&w->db, s);
 	mem_free(recipients);
 	if (r == STORE_OK && sqlite3_changes(w->db.handle) == 0)

@@ -91,10 +91,8 @@ typedef void queue_changed_fn(void *arg, enum store_result r, size_t count);
 void queue_change(struct queue_store *q, const struct queue_select *which,
 		  enum queue_change what, queue_changed_fn *done, void *arg);
 
-/*
- * Messages in order of seq, after after_seq, at most limit; with their
- * envelopes. list is borrowed during the call.
- */
+/* Messages in order of seq, after after_seq, at most limit; with their
+ * envelopes. list is borrowed during the call. */
 typedef void queue_list_fn(void *arg, enum store_result r,
 			   struct queue_message *const *list, size_t n);
 struct queue_query {
@@ -105,6 +103,7 @@ struct queue_query {
 	int64_t accepted_before_s; /* queue clock, or 0 */
 	bool unwarned; /* of all accounts: waiting mail whose sender was not
 			* told of a delay; no notices */
+	bool notices; /* waiting notices of that account */
 };
 void queue_list(struct queue_store *q, const struct queue_query *query,
 		queue_list_fn *fn, void *arg);

@@ -36,6 +36,7 @@ EXTRA_DIST += \
 	tests/system/run \
 	tests/system/sandbox_case.py \
 	tests/system/senders.py \
+	tests/system/test_age.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
 	tests/system/test_fault_disk.py \

@@ -197,6 +197,7 @@ static const char *const indexes[QUEUE_READ_COUNT] = {
 	[R_STATE] = "by_state",
 	[R_ALL] = "PRIMARY KEY",
 	[R_UNWARNED] = "unwarned",
+	[R_NOTICES] = "notices",
 	[R_CHUNK] = "PRIMARY KEY",
 	[R_COUNT] = "by_account",
 	[R_HISTORY_ID] = "history_id",
