@@ -99,8 +99,12 @@ class Conn:
     async def start_tls(self, context):
         """Server side handshake. Raises Closed when it fails."""
         await self.flush()
-        self.sock = context.wrap_socket(
-            self.sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            self.sock = context.wrap_socket(
+                self.sock, server_side=True, do_handshake_on_connect=False)
+        except OSError as exc:
+            self.abort("lost: %s" % exc)
+            raise Closed(self.closed) from None
         await self._attempt(self.sock.do_handshake)
         self.tls = self.sock.version()
 

@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/system/fault.py \
 	tests/system/fault_case.py \
 	tests/system/hand_over.py \
+	tests/system/forward.py \
 	tests/system/harness.py \
 	tests/system/lab.py \
 	tests/system/lab/conf/clients.json \
@@ -40,6 +41,7 @@ EXTRA_DIST += \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
 	tests/system/test_fault_disk.py \
+	tests/system/test_fault_network.py \
 	tests/system/test_imap.py \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \

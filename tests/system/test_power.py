@@ -188,6 +188,11 @@ class Power:
             if thread.ident:
                 thread.join(30)
 
+    def power_is_back(self):
+        self.back_time = time.time()
+        self.disk.replug()
+        self.daemon.start()
+
     def kill(self, roles):
         roles = {**roles, **self.daemon.roles()}
         self.daemon.stop(signal.SIGKILL)
@@ -265,7 +270,12 @@ class Power:
                 self.wait_service('reauthorize', name)
                 counted['sign-ins'] += 1
                 self.assertEqual(reuse, 'revoke', name)
-        self.assert_committed_first(self.box.log(limit=1000000), ROTATING)
+        # In the very moment of the cut the kernel may say of a sync that it
+        # is done though it is not: that counts neither.
+        events = [e for e in self.box.log(limit=1000000)
+                  if e['event'] != 'auth' or
+                  not self.cut_time <= e['time'] < self.back_time]
+        self.assert_committed_first(events, ROTATING)
         counted['rotations'] += sum(r.logins for r in self.rotations)
 
     def report(self, how, counted):
@@ -295,8 +305,7 @@ class Power:
         self.send()
         self.moment(0.4, 2.2)
         self.cut()
-        self.disk.replug()
-        self.daemon.start()
+        self.power_is_back()
         self.assertEqual(self.judge_queue(counted), [], 'answered and lost')
         self.judge_tokens(reuse, counted)
         self.sign_in_as('demo')
@@ -311,8 +320,7 @@ class Power:
         self.moment(0.05, 1)
         self.cut()
         before = len(self.box.messages())
-        self.disk.replug()
-        self.daemon.start()
+        self.power_is_back()
         counted['answered'] += len(self.promised())
         counted['delivered before'] += before
         # That somebody signed in was on disk before it was said.
@@ -332,9 +340,8 @@ class Power:
         self.send()
         self.moment(0.4, 2.2)
         self.cut()
-        self.disk.replug()
         try:
-            self.daemon.start()
+            self.power_is_back()
             self.judge_queue(counted)
         except AssertionError:
             counted['answered'] += len(self.promised())
