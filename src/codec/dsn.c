@@ -1,139 +1,371 @@
+/*
+ * The notice as a whole: its header, its parts, and the boundary between
+ * them, which none of them contains.
+ */
 #include "codec/dsn.h"
 
-/* RFC 5322 §2.1.1: lines of at most 998 octets. A line here holds at most one
- * status and one text beside our own words. */
-#define TEXT_MAX 700
-#define STATUS_MAX 16
+#include "codec/dsn_internal.h"
+#include "codec/header.h"
+#include "codec/utf8.h"
+#include "codec/word.h"
 
-/* Foreign text in a header field or paragraph: one line, printable ASCII. */
-static void add_cut(struct buf *out, const char *text, size_t most)
+#define COLUMNS 72
+#define LINE_OCTETS 998    /* RFC 5322 §2.1.1 */
+#define TOKEN_OCTETS 400   /* a longer one is broken */
+#define TEXT_OCTETS 4000   /* of one foreign text */
+#define SUBJECT_OCTETS 200
+#define VALUE_OCTETS 700   /* of a field: more than an address may have */
+
+/* ---- foreign text ---- */
+
+struct span dsn_cut(struct span text, size_t most)
 {
-	struct span s = span_first(span_str(text), most);
+	if (text.len <= most)
+		return text;
+	while (most > 0 && (text.data[most] & 0xc0) == 0x80)
+		most--;
+	return span_first(text, most);
+}
 
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.data[i];
+void dsn_add_value(struct buf *out, struct span text)
+{
+	struct buf clean = BUF_INIT;
 
-		if (c == '\n' || c == '\r' || c == '\t')
-			c = ' ';
-		buf_add_char(out, c >= ' ' && c < 0x7f ? (char)c : '?');
+	/* cleaned it may be longer */
+	utf8_add_visible(&clean, span_first(text, VALUE_OCTETS));
+	buf_add(out, dsn_cut(buf_span(&clean), VALUE_OCTETS));
+	buf_clear(&clean);
+}
+
+bool dsn_is_ascii(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] & 0x80)
+			return false;
+	return true;
+}
+
+static size_t columns(struct span text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		n += (text.data[i] & 0xc0) != 0x80;
+	return n;
+}
+
+static void add_break(struct buf *out, const char *indent, size_t *column)
+{
+	buf_add_str(out, "\r\n");
+	buf_add_str(out, indent);
+	*column = strlen(indent);
+}
+
+/* One line of text; *column is where it starts, and where it ended. */
+static void add_line(struct buf *out, struct span line, const char *indent,
+		     size_t *column)
+{
+	bool fresh = true; /* nothing stands on this line yet */
+
+	while (line.len) {
+		struct span token = span_cut(&line, ' '), part;
+
+		if (!fresh && *column + 1 + columns(token) > COLUMNS)
+			add_break(out, indent, column);
+		else if (!fresh)
+			buf_add_char(out, ' ');
+		for (; token.len; token = span_skip(token, part.len)) {
+			part = dsn_cut(token, TOKEN_OCTETS);
+			buf_add(out, part);
+			*column += columns(part) + 1;
+			if (part.len < token.len)
+				add_break(out, indent, column);
+		}
+		fresh = false;
 	}
 }
 
-static void add_safe(struct buf *out, const char *text)
+void dsn_add_wrapped(struct buf *out, struct span text, const char *indent,
+		     size_t column)
 {
-	add_cut(out, text, TEXT_MAX);
+	bool first = true;
+
+	text = dsn_cut(text, TEXT_OCTETS);
+	while (text.len) {
+		struct buf line = BUF_INIT;
+		struct span visible;
+
+		utf8_add_visible(&line, span_cut(&text, '\n'));
+		visible = span_trim(buf_span(&line));
+		if (visible.len && !first)
+			add_break(out, indent, &column);
+		add_line(out, visible, indent, &column);
+		first = first && !visible.len;
+		buf_clear(&line);
+	}
 }
 
-/* "550 5.1.1 No such user", with what there is of it. */
-static void add_reply(struct buf *out, const struct dsn_recipient *r)
+void dsn_add_reply(struct buf *out, const struct dsn_recipient *r)
 {
 	if (r->code)
 		buf_printf(out, "%d ", r->code);
-	if (*r->status) {
-		add_cut(out, r->status, STATUS_MAX);
-		buf_add_char(out, ' ');
-	}
-	add_safe(out, r->text);
+	if (r->code && *r->status)
+		buf_printf(out, "%.16s ", r->status);
+	buf_add_str(out, r->text);
 }
 
-static void add_field(struct buf *out, const char *name, const char *prefix,
-		      const char *value)
+/* ---- the message it is about ---- */
+
+struct span dsn_header(const struct dsn *d)
 {
-	buf_printf(out, "%s: %s", name, prefix);
-	add_safe(out, value);
+	struct header_scanner s;
+
+	if (!d->content.len)
+		return SPAN_NONE;
+	header_scan_init(&s, SIZE_MAX);
+	if (header_scan(&s, d->content) == HEADER_MORE)
+		header_scan_end(&s);
+	return span_first(d->content, (size_t)s.size);
+}
+
+void dsn_add_subject(struct buf *out, const struct dsn *d)
+{
+	struct buf raw = BUF_INIT, text = BUF_INIT;
+	struct span value;
+
+	if (header_find(dsn_header(d), "Subject", 0, &value)) {
+		header_unfold(value, 4 * SUBJECT_OCTETS, &raw);
+		words_decode(&text, buf_span(&raw));
+		value = span_trim(buf_span(&text));
+		buf_add(out, dsn_cut(value, SUBJECT_OCTETS));
+		if (value.len > SUBJECT_OCTETS)
+			buf_add_str(out, "...");
+	}
+	buf_clear(&raw);
+	buf_clear(&text);
+}
+
+/* ---- header ---- */
+
+static void add_address(struct buf *out, const char *name, const char *address)
+{
+	buf_printf(out, "%s<", name);
+	dsn_add_value(out, span_str(address));
+	buf_add_str(out, ">\r\n");
+}
+
+static void add_subject(struct buf *out, const struct dsn *d)
+{
+	static const char *const what[] = {
+		[DSN_FAILED] = "Your message was not delivered",
+		[DSN_DELAYED] = "Your message is still on its way",
+		[DSN_RELAYED] = "Your message was passed on",
+	};
+	enum dsn_action worst = d->recipients[0].action;
+	struct buf subject = BUF_INIT;
+
+	for (size_t i = 1; i < d->n_recipients; i++)
+		if (d->recipients[i].action < worst)
+			worst = d->recipients[i].action;
+	dsn_add_subject(&subject, d);
+	buf_printf(out, "Subject: %s", what[worst]);
+	if (buf_len(&subject)) {
+		buf_add_str(out, ":\r\n ");
+		words_encode(out, buf_span(&subject), 1);
+	}
+	buf_add_str(out, "\r\n");
+	buf_clear(&subject);
+}
+
+static bool is_id_char(char c)
+{
+	return c > ' ' && c <= '~' && c != '<' && c != '>';
+}
+
+/* So that it stands below its message, where that is looked at. */
+static void add_thread(struct buf *out, const struct dsn *d)
+{
+	struct span value, id;
+	size_t n = 0;
+
+	if (!header_find(dsn_header(d), "Message-ID", 0, &value))
+		return;
+	(void)span_cut(&value, '<');
+	while (n < value.len && is_id_char(value.data[n]))
+		n++;
+	id = span_first(value, n);
+	if (n == 0 || n == value.len || value.data[n] != '>' || n > 250)
+		return;
+	buf_printf(out, "In-Reply-To: <%.*s>\r\nReferences: <%.*s>\r\n",
+		   SPAN_FMT(id), SPAN_FMT(id));
+}
+
+static void add_field(struct buf *out, const char *name, const char *value)
+{
+	buf_printf(out, "%s: ", name);
+	dsn_add_value(out, span_str(value));
 	buf_add_str(out, "\r\n");
 }
 
 static void add_header(struct buf *out, const struct dsn *d)
 {
-	bool failed = d->recipients[0].action == DSN_FAILED;
-
-	buf_add_str(out, "From: \"Mail delivery\" <");
-	add_safe(out, d->from);
-	buf_add_str(out, ">\r\nTo: <");
-	add_safe(out, d->to);
-	buf_add_str(out, ">\r\n");
-	add_field(out, "Date", "", d->date);
+	add_address(out, "From: \"Mail delivery\" ", d->from);
+	add_address(out, "To: ", d->to);
+	add_field(out, "Date", d->date);
 	buf_printf(out, "Message-ID: <%s@%s>\r\n", d->message_id, d->hostname);
-	add_field(out, "Subject", "",
-		  failed ? "Your message was not delivered" :
-			   "Your message is still on its way");
+	add_thread(out, d);
+	add_subject(out, d);
+	/* RFC 3834, and Exchange's own: no answer from somebody's holidays */
 	buf_add_str(out, "Auto-Submitted: auto-replied\r\n"
-			 "MIME-Version: 1.0\r\n"
-			 "Content-Type: multipart/report; "
-			 "report-type=delivery-status;\r\n\tboundary=\"");
-	buf_printf(out, "%s\"\r\n\r\n", d->boundary);
+			 "X-Auto-Response-Suppress: All\r\n"
+			 "MIME-Version: 1.0\r\n");
 }
 
-static void add_part(struct buf *out, const struct dsn *d, const char *type)
+/* ---- the original ---- */
+
+static bool failed(const struct dsn *d)
 {
-	buf_printf(out, "--%s\r\nContent-Type: %s\r\n\r\n", d->boundary, type);
+	for (size_t i = 0; i < d->n_recipients; i++)
+		if (d->recipients[i].action == DSN_FAILED)
+			return true;
+	return false;
 }
 
-static void add_words(struct buf *out, const struct dsn *d)
+/* It may stand in a message as it is. */
+static bool is_text(struct span s)
 {
-	bool failed = d->recipients[0].action == DSN_FAILED;
+	if (s.len == 0 || s.data[s.len - 1] != '\n')
+		return false;
+	while (s.len) {
+		struct span line = span_cut(&s, '\n');
 
-	add_part(out, d, "text/plain; charset=us-ascii");
-	buf_add_str(out, failed ?
-		"Your message could not be delivered to the following\r\n"
-		"recipients, and will not be tried again:\r\n\r\n" :
-		"Your message has not been delivered to the following\r\n"
-		"recipients yet. You need not send it again: it is kept and\r\n"
-		"goes out as soon as it can.\r\n\r\n");
-	for (size_t i = 0; i < d->n_recipients; i++) {
-		const struct dsn_recipient *r = &d->recipients[i];
-
-		buf_add_str(out, "    ");
-		add_safe(out, r->address);
-		buf_add_str(out, "\r\n        ");
-		if (r->code)
-			buf_add_str(out, "the mail provider said: ");
-		add_reply(out, r);
-		buf_add_str(out, "\r\n\r\n");
+		if (line.len == 0 || line.len > LINE_OCTETS + 1 ||
+		    memchr(line.data, '\0', line.len) ||
+		    memchr(line.data, '\r', line.len) !=
+			    line.data + line.len - 1)
+			return false;
 	}
-	buf_add_str(out, "The message was sent on ");
-	add_safe(out, d->arrival);
-	buf_printf(out, "\r\nand has the number %s here.\r\n\r\n", d->queue_id);
+	return true;
 }
 
-/* RFC 3464 §2.3.4: class.subject.detail, 5.0.0 when nothing is known. */
-static void add_status(struct buf *out, const struct dsn_recipient *r)
+/* RFC 3461 §4.3: all of it only when it failed, and only if not unwanted. */
+static bool quotes_all(const struct dsn *d)
 {
-	if (*r->status)
-		add_field(out, "Status", "", r->status);
-	else
-		buf_printf(out, "Status: %d.0.0\r\n",
-			   r->action == DSN_FAILED ? 5 : 4);
+	return d->whole && failed(d) && d->ret != SMTP_RET_HDRS &&
+	       is_text(d->content);
 }
 
-static void add_recipient(struct buf *out, const struct dsn_recipient *r)
+static void add_octets(struct buf *out, struct span s)
 {
-	buf_add_str(out, "\r\n");
-	add_field(out, "Final-Recipient", "rfc822; ", r->address);
-	add_field(out, "Action", "",
-		  r->action == DSN_FAILED ? "failed" : "delayed");
-	add_status(out, r);
-	if (r->code) {
-		buf_add_str(out, "Diagnostic-Code: smtp; ");
-		add_reply(out, r);
+	for (size_t i = 0; i < s.len; i++)
+		buf_add_char(out, s.data[i] && s.data[i] != '\r' ? s.data[i] :
+								  '?');
+}
+
+/* Lines that are too long are folded where nobody meant them to be. */
+static void add_header_lines(struct buf *out, struct span header)
+{
+	while (header.len) {
+		struct span line = span_cut(&header, '\n');
+
+		if (line.len && line.data[line.len - 1] == '\r')
+			line.len--;
+		/* what is left gets the blank of the fold in front */
+		while (line.len >= LINE_OCTETS) {
+			struct span part = span_first(line, LINE_OCTETS - 8);
+
+			add_octets(out, part);
+			buf_add_str(out, "\r\n ");
+			line = span_skip(line, part.len);
+		}
+		add_octets(out, line);
 		buf_add_str(out, "\r\n");
 	}
 }
 
-static void add_report(struct buf *out, const struct dsn *d)
+struct part {
+	const char *type;
+	struct buf text;
+};
+
+static void make_original(struct part *p, const struct dsn *d)
 {
-	add_part(out, d, "message/delivery-status");
-	add_field(out, "Reporting-MTA", "dns; ", d->hostname);
-	add_field(out, "Arrival-Date", "", d->arrival);
-	for (size_t i = 0; i < d->n_recipients; i++)
-		add_recipient(out, &d->recipients[i]);
+	struct span header = dsn_header(d);
+	bool global = !dsn_is_ascii(header) && utf8_valid(header);
+
+	if (quotes_all(d)) {
+		p->type = global ? "message/global" : "message/rfc822";
+		buf_add(&p->text, d->content);
+	} else if (header.len) {
+		p->type = global ? "message/global-headers" :
+				   "text/rfc822-headers";
+		add_header_lines(&p->text, header);
+	}
 }
 
-void dsn_build(struct buf *out, const struct dsn *d)
+/* ---- the parts together ---- */
+
+/* Who could guess it could end a part in the middle. */
+static void choose_boundary(struct buf *out, const struct dsn *d,
+			    const struct part *parts, size_t n)
 {
+	buf_add_str(out, d->boundary);
+	for (size_t i = 0; i < n; i++)
+		if (span_contains_nocase(buf_span(&parts[i].text),
+					 buf_span(out))) {
+			buf_add_char(out, '=');
+			i = (size_t)-1; /* longer: once more from the start */
+		}
+}
+
+static void add_part(struct buf *out, const struct part *p,
+		     const struct buf *boundary)
+{
+	buf_printf(out, "\r\n--%.*s\r\nContent-Type: %s\r\n",
+		   SPAN_FMT(buf_span(boundary)), p->type);
+	if (!dsn_is_ascii(buf_span(&p->text)))
+		buf_add_str(out, "Content-Transfer-Encoding: 8bit\r\n");
+	buf_add_str(out, "\r\n");
+	buf_add(out, buf_span(&p->text));
+}
+
+static void add_parts(struct buf *out, const struct dsn *d,
+		      const struct part *parts, size_t n)
+{
+	struct buf boundary = BUF_INIT;
+
+	choose_boundary(&boundary, d, parts, n);
+	buf_printf(out, "Content-Type: multipart/report; "
+			"report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n",
+		   buf_cstr(&boundary));
+	for (size_t i = 0; i < n; i++)
+		if (parts[i].type)
+			add_part(out, &parts[i], &boundary);
+	buf_printf(out, "\r\n--%s--\r\n", buf_cstr(&boundary));
+	buf_clear(&boundary);
+}
+
+struct dsn_needs dsn_build(struct buf *out, const struct dsn *d)
+{
+	struct part parts[3] = { { NULL, BUF_INIT } };
+	size_t start = buf_len(out);
+	bool global = dsn_is_global(d);
+	struct dsn_needs needs;
+
+	dsn_add_words(&parts[0].text, d);
+	parts[0].type = dsn_is_ascii(buf_span(&parts[0].text)) ?
+				"text/plain; charset=us-ascii" :
+				"text/plain; charset=utf-8";
+	dsn_add_report(&parts[1].text, d, global);
+	parts[1].type = global ? "message/global-delivery-status" :
+				 "message/delivery-status";
+	make_original(&parts[2], d);
+
 	add_header(out, d);
-	add_words(out, d);
-	add_report(out, d);
-	buf_printf(out, "\r\n--%s--\r\n", d->boundary);
+	needs.smtputf8 = !dsn_is_ascii(span_skip(buf_span(out), start));
+	add_parts(out, d, parts, ARRAY_SIZE(parts));
+	needs.body_8bit = !dsn_is_ascii(span_skip(buf_span(out), start));
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		buf_clear(&parts[i].text);
+	return needs;
 }

@@ -4,6 +4,9 @@ libcodec_a_SOURCES = \
 	src/codec/base64.h \
 	src/codec/dsn.c \
 	src/codec/dsn.h \
+	src/codec/dsn_internal.h \
+	src/codec/dsn_report.c \
+	src/codec/dsn_words.c \
 	src/codec/frame.c \
 	src/codec/frame.def \
 	src/codec/frame.h \

@@ -23,35 +23,45 @@ void notice_clear(struct notice *n)
 	n->fd = -1;
 }
 
-static void build(struct buf *out, struct courier *c, enum queue_kind kind,
-		  const struct queue_message *m, const char *notice_id,
-		  const struct refusals *list)
+static void build(struct buf *out, struct courier *c,
+		  const struct queue_message *m, struct span head,
+		  const struct refusals *list, struct queue_message *notice)
 {
 	struct dsn_recipient *r = mem_array(list->n, sizeof(*r));
 	struct buf date = BUF_INIT, arrival = BUF_INIT;
 	char boundary[ID_SIZE];
+	struct dsn_needs needs;
 	struct dsn d = { .hostname = c->config->hostname,
 			 .from = m->account,
 			 .to = m->reverse_path,
-			 .message_id = notice_id,
-			 .queue_id = m->id,
+			 .message_id = notice->id,
 			 .boundary = boundary,
+			 .queue_id = m->id,
+			 .account = m->account,
+			 .envid = m->envid,
+			 .content = head,
+			 .whole = head.len == m->size,
+			 .ret = m->ret,
 			 .recipients = r,
 			 .n_recipients = list->n };
 
 	for (size_t i = 0; i < list->n; i++)
 		r[i] = (struct dsn_recipient){
 			m->recipients[list->list[i].of].address,
-			kind == QUEUE_DELAY_NOTICE ? DSN_DELAYED : DSN_FAILED,
+			notice->kind == QUEUE_DELAY_NOTICE ? DSN_DELAYED :
+							     DSN_FAILED,
 			list->list[i].enhanced, list->list[i].code,
-			list->list[i].text
+			list->list[i].text,
+			m->recipients[list->list[i].of].orcpt
 		};
 	random_id(boundary);
 	header_date(&date, clock_wall_s(), 0);
 	header_date(&arrival, m->created_s, 0);
 	d.date = buf_cstr(&date);
 	d.arrival = buf_cstr(&arrival);
-	dsn_build(out, &d);
+	needs = dsn_build(out, &d);
+	notice->body_8bit = needs.body_8bit;
+	notice->smtputf8 = needs.smtputf8;
 	buf_clear(&date);
 	buf_clear(&arrival);
 	mem_free(r);
@@ -92,11 +102,10 @@ bool notice_build(struct courier *c, enum queue_kind kind,
 {
 	struct buf body = BUF_INIT;
 
-	(void)head;
 	if (notice_is(m) || !m->reverse_path || !*m->reverse_path)
 		return false;
 	out->message = envelope(kind, m);
-	build(&body, c, kind, m, out->message->id, list);
+	build(&body, c, m, head, list, out->message);
 	out->message->size = buf_len(&body);
 	out->fd = body_in_memory(&body);
 	buf_clear(&body);
