@@ -34,7 +34,7 @@ struct check {
 	char *hash;
 	struct secret password;
 	unsigned char digest[DIGEST_SIZE];
-	bool right;
+	bool right, failed;
 };
 
 /* A hash nobody's password has: an unknown name costs the same time. */
@@ -126,8 +126,11 @@ static void check_run(void *arg)
 	const char *made = crypt_r(secret_cstr(&c->password), c->hash, data);
 	size_t n = strlen(c->hash);
 
-	/* failure tokens start with '*', which no stored hash does */
-	c->right = made && made[0] != '*' && strlen(made) == n &&
+	/* failure tokens start with '*', which no stored hash does; a hash that
+	 * can be checked at all fails for want of memory, of which it takes a
+	 * lot */
+	c->failed = !made || made[0] == '*';
+	c->right = !c->failed && strlen(made) == n &&
 		   bytes_equal_constant_time(made, c->hash, n);
 	mem_wipe(data, sizeof(*data));
 	mem_free(data);
@@ -178,9 +181,12 @@ static void check_done(void *arg)
 	/* a login removed or changed meanwhile admits nobody */
 	if (l && (!l->hash || strcmp(l->hash, c->hash)))
 		l = NULL;
-	remember(k, l, c);
+	if (!c->failed)
+		remember(k, l, c);
 	STAILQ_FOREACH(a, &c->askers, link) {
-		if (l && c->right)
+		if (c->failed)
+			answer_no(a->ch, a->id, AUTH_TEMPORARY);
+		else if (l && c->right)
 			admit(k, a->ch, a->id, l, a->service);
 		else
 			answer_no(a->ch, a->id, AUTH_WRONG);

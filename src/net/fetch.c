@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/loop_task.h"
+#include "net/tls.h"
 
 #define CONNECT_MS 20000
 #define IDLE_CONNECTIONS 8
@@ -110,7 +111,9 @@ struct fetcher *fetcher_new(struct loop *l)
 {
 	struct fetcher *f = MEM_NEW(struct fetcher);
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+	tls_memory();
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, mem_alloc, mem_free,
+				 mem_realloc, mem_strdup, mem_array) != 0)
 		mem_exhausted("libcurl");
 	f->loop = l;
 	f->timer = timer_new(l, on_timer, f);

@@ -55,6 +55,7 @@ struct loop *loop_new(void)
 
 	/* a peer that closes must not kill the role */
 	signal(SIGPIPE, SIG_IGN);
+	event_set_mem_functions(mem_alloc, mem_realloc, mem_free);
 	event_set_fatal_callback(die_of_libevent);
 	event_set_log_callback(stay_silent);
 	l->base = event_base_new();

@@ -22,6 +22,7 @@ libnet_a_SOURCES = \
 	src/net/resolve.h \
 	src/net/tls.h \
 	src/net/tls_client.c \
+	src/net/tls_memory.c \
 	src/net/tls_server.c \
 	src/net/tls_session.h \
 	src/net/worker.c

@@ -17,6 +17,13 @@
 struct tls_server;
 struct tls_client;
 
+/*
+ * From here on OpenSSL takes its memory from base/mem, which dies loudly when
+ * there is none: OpenSSL's own ways to go on without are many, and not all are
+ * sound. Whoever is first to use OpenSSL calls this first; again does nothing.
+ */
+void tls_memory(void);
+
 enum tls_version { TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 };
 
 /*

@@ -36,8 +36,10 @@ void tls_reason(char *out, size_t size, const char *fallback)
 
 SSL_CTX *tls_context_new(const SSL_METHOD *method)
 {
-	SSL_CTX *ctx = SSL_CTX_new(method);
+	SSL_CTX *ctx;
 
+	tls_memory();
+	ctx = SSL_CTX_new(method);
 	if (!ctx)
 		mem_exhausted("TLS context");
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |

@@ -1,6 +1,7 @@
 #include "store/db.h"
 
 #include <assert.h>
+#include <threads.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -131,10 +132,49 @@ void db_committed(struct db *d)
 		checkpoint(d, SQLITE_CHECKPOINT_PASSIVE);
 }
 
+/* ---- memory ---- */
+
+static sqlite3_mem_methods own_memory;
+
+static void *allocate(int n)
+{
+	void *p = own_memory.xMalloc(n);
+
+	if (!p)
+		mem_exhausted("sqlite");
+	return p;
+}
+
+static void *resize(void *p, int n)
+{
+	p = own_memory.xRealloc(p, n);
+	if (!p)
+		mem_exhausted("sqlite");
+	return p;
+}
+
+/*
+ * SQLite would tell of every value that found no memory, but at so many calls
+ * that one who forgets to look stores NULL, or reads it, in its place.
+ */
+static void die_loudly(void)
+{
+	sqlite3_mem_methods loud;
+
+	sqlite3_config(SQLITE_CONFIG_GETMALLOC, &own_memory);
+	loud = own_memory;
+	loud.xMalloc = allocate;
+	loud.xRealloc = resize;
+	sqlite3_config(SQLITE_CONFIG_MALLOC, &loud);
+}
+
 /* ---- opening ---- */
 
 static bool open_handle(struct db *d, const char *path)
 {
+	static once_flag once = ONCE_FLAG_INIT;
+
+	call_once(&once, die_loudly);
 	if (!d->path)
 		d->path = mem_strdup(path);
 	return sqlite3_open_v2(path, &d->handle,

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "net/tls.h"
 
 #define VERSION 1
 #define NONCE_SIZE 12
@@ -25,11 +26,13 @@ static void must(int ok)
 void seal(const struct secret *key, struct span place, struct span plain,
 	  struct buf *sealed)
 {
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	EVP_CIPHER_CTX *ctx;
 	unsigned char *out;
 	int n;
 
 	assert(key->len == SEAL_KEY_SIZE && plain.len < INT32_MAX);
+	tls_memory();
+	ctx = EVP_CIPHER_CTX_new();
 	out = (unsigned char *)buf_reserve(sealed, plain.len + OVERHEAD);
 	out[0] = VERSION;
 	random_bytes(out + 1, NONCE_SIZE);
@@ -63,6 +66,7 @@ bool seal_open(const struct secret *key, struct span place, struct span sealed,
 	assert(key->len == SEAL_KEY_SIZE);
 	if (sealed.len < OVERHEAD || in[0] != VERSION)
 		return false;
+	tls_memory();
 	len = sealed.len - OVERHEAD;
 	memcpy(tag, in + sealed.len - TAG_SIZE, TAG_SIZE);
 	ctx = EVP_CIPHER_CTX_new();

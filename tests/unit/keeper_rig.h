@@ -6,6 +6,7 @@
 #ifndef TESTS_KEEPER_RIG_H
 #define TESTS_KEEPER_RIG_H
 
+#include <crypt.h>
 #include <sys/stat.h>
 
 #include "keeper/keeper.h"
@@ -95,6 +96,23 @@ enum store_result __wrap_vault_grant_save(struct vault *v, const char *name,
 {
 	return rig_disk_full ? STORE_FULL :
 			       __real_vault_grant_save(v, name, g);
+}
+
+/* ---- crypt(3), which needs much memory and may find none ---- */
+
+static bool rig_crypt_fails;
+char *__real_crypt_r(const char *phrase, const char *setting,
+		     struct crypt_data *data);
+char *__wrap_crypt_r(const char *phrase, const char *setting,
+		     struct crypt_data *data);
+
+char *__wrap_crypt_r(const char *phrase, const char *setting,
+		     struct crypt_data *data)
+{
+	static char token[] = "*0";
+
+	return rig_crypt_fails ? token :
+				 __real_crypt_r(phrase, setting, data);
 }
 
 /* ---- the other roles ---- */

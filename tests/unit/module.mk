@@ -25,7 +25,7 @@ check_PROGRAMS += tests/unit/test_store_vault
 TESTS += tests/unit/test_store_vault
 tests_unit_test_store_vault_SOURCES = tests/unit/test_store_vault.c
 tests_unit_test_store_vault_CPPFLAGS = $(UNIT_CPPFLAGS)
-tests_unit_test_store_vault_LDADD = $(STORE_LIBS) libcodec.a $(UNIT_BASE_LIBS) $(OPENSSL_LIBS)
+tests_unit_test_store_vault_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS)
 check_PROGRAMS += tests/unit/test_codec_sasl
 TESTS += tests/unit/test_codec_sasl
 tests_unit_test_codec_sasl_SOURCES = tests/unit/test_codec_sasl.c
@@ -202,8 +202,9 @@ check_PROGRAMS += tests/unit/test_keeper
 TESTS += tests/unit/test_keeper
 tests_unit_test_keeper_SOURCES = tests/unit/test_keeper.c
 tests_unit_test_keeper_CPPFLAGS = $(UNIT_CPPFLAGS)
-# The rig has the store refuse now and then.
-tests_unit_test_keeper_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=vault_grant_save
+# The rig has the store refuse now and then, and crypt(3) find no memory.
+tests_unit_test_keeper_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=vault_grant_save \
+	-Wl,--wrap=crypt_r
 tests_unit_test_keeper_LDADD = libkeeper.a $(STORE_LIBS) $(ROLE_LIBS) \
 	$(CRYPT_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
 

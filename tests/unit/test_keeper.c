@@ -320,6 +320,24 @@ static void test_login_limit_of_all(void)
 	rig_ini_more = "";
 }
 
+static void test_no_memory_is_no_wrong_password(void)
+{
+	char *password;
+
+	rig_start(ALICE);
+	add_scanner(&password);
+	rig_crypt_fails = true;
+	auth_send("relay/0", password, SERVICE_SMTP, RIG_PATIENCE_MS);
+	CHECK_INT(auth_result(), AUTH_TEMPORARY);
+	rig_crypt_fails = false;
+	/* and it is not remembered for one */
+	auth_send("relay/0", password, SERVICE_SMTP, RIG_PATIENCE_MS);
+	CHECK_INT(auth_result(), AUTH_OK);
+	mem_free(password);
+	rig_stop();
+	rig_clean();
+}
+
 /* ---- roles that were broken into ---- */
 
 static void ask_by_ticket(const char *ticket, int service)
@@ -415,6 +433,8 @@ UNIT_MAIN("keeper",
 	{ "account goes while asked", test_account_goes_while_asked },
 	{ "dead grant stays dead", test_dead_grant_stays_dead },
 	{ "login add", test_login_add },
+	{ "no memory is no wrong password",
+	  test_no_memory_is_no_wrong_password },
 	{ "login settings", test_login_settings },
 	{ "login limit of all", test_login_limit_of_all },
 	{ "sent copy", test_sent_copy },
