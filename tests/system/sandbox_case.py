@@ -106,13 +106,14 @@ class SandboxCase(Case):
 class UsersCase(SandboxCase):
     """The same with several accounts, for submission only."""
     users = ('demo',)
+    services = ('smtp',)
 
     @classmethod
     def setUpClass(cls):
         cls.box = sandbox.start()
         cls.addClassCleanup(cls.box.stop)
         cls.launch([{'address': f'{user}@example.test', 'provider': 'sandbox',
-                     'services': ['smtp'],
+                     'services': list(cls.services),
                      'client_id': cls.box.env['CLIENT_ID'],
                      'client_secret': cls.box.env['CLIENT_SECRET']}
                     for user in cls.users],

@@ -45,7 +45,7 @@ class Disk(FaultCase):
     def setUp(self):
         super().setUp()
         self.fault.watch(f'{self.daemon.dir}/state', self.part)
-        self.accepted, self.refused = [], []
+        self.refused = []
 
     def send_noted(self, key, body=b'A line.\r\n'):
         """Sends; 452 or the truth."""
@@ -62,16 +62,8 @@ class Disk(FaultCase):
         self.fault.clear()
         self.assertRegex(self.send_noted(key), '^250 ')
 
-    def is_empty(self):
-        """Not so while the queue cannot be read."""
-        return self.daemon.json('queue', 'list').get('messages') == []
-
     def drained(self):
-        """What waits for its time need not."""
-        def empty():
-            self.fault.later(6, ['courier', 'keeper'])
-            return self.is_empty()
-        until(empty, 'an empty queue')
+        self.hurry(self.is_empty)
 
     def steps(self, program, kind, action, every=EVERY):
         """
@@ -214,10 +206,9 @@ class Vault(Disk):
 
     def mended(self):
         def connected():
-            self.fault.later(6, ['courier', 'keeper'])
             self.assertNotEqual(self.state(DEMO), 'reauthorize')
-            return self.state(DEMO) == 'connected' and not self.queued()
-        until(connected, 'the account works again')
+            return self.state(DEMO) == 'connected' and self.is_empty()
+        self.hurry(connected)
 
 
 class RealDisk(Disk):
