@@ -1,4 +1,6 @@
 /*
+ * When a message is not taken although it may be good: 452, and why.
+ *
  * How many messages a login may send in an hour. Courier counts, because mail
  * of one login comes through several relays; the relays are told when one has
  * used up its hour and refuse it at MAIL. What is on its way meanwhile, or
@@ -59,6 +61,51 @@ static void give_back(struct delivery *d)
 	rate_give_back(c->rates, login, d->admitted_s);
 	if (before && !rate_wait(c->rates, login, d->per_hour, now_s()))
 		tell_relays(d, 0);
+}
+
+/* "64 MB"; what the configuration calls 64M. */
+static void add_size(struct buf *out, uint64_t bytes)
+{
+	static const char *const units[] = { "bytes", "kB", "MB" };
+	size_t unit = 0;
+
+	while (unit + 1 < ARRAY_SIZE(units) && bytes >= 1024) {
+		bytes /= 1024;
+		unit++;
+	}
+	buf_printf(out, "%llu %s", (unsigned long long)bytes, units[unit]);
+}
+
+static void add_limits(struct buf *out, const struct config *g)
+{
+	if (g->max_messages)
+		buf_printf(out, "%llu messages",
+			   (unsigned long long)g->max_messages);
+	if (g->max_messages && g->max_bytes)
+		buf_add_str(out, " or ");
+	if (g->max_bytes)
+		add_size(out, g->max_bytes);
+}
+
+void admit_not_stored(struct delivery *d, enum store_result r)
+{
+	const struct config *g = d->courier->config;
+	struct buf text = BUF_INIT;
+
+	if (r == STORE_FULL) {
+		buf_add_str(&text, "The queue is full: it takes ");
+		add_limits(&text, g);
+	} else if (r == STORE_NO_SPACE && g->reserve_bytes) {
+		buf_add_str(&text, "Less than ");
+		add_size(&text, g->reserve_bytes);
+		buf_add_str(&text, " is free on the disk of the queue");
+	} else if (r == STORE_NO_SPACE) {
+		buf_add_str(&text, "The disk of the queue is full");
+	} else {
+		buf_add_str(&text, "Cannot store the message now");
+	}
+	delivery_set_answer(d, 452, "4.3.1", buf_cstr(&text));
+	buf_clear(&text);
 }
 
 bool admit(struct delivery *d, unsigned per_hour)

@@ -109,11 +109,13 @@ void delivery_answer(struct delivery *d);
 void delivery_content(struct delivery *d);
 void delivery_drop_channel(struct courier *c, const struct channel *ch);
 
-/* ---- admit.c: how many messages a login may send in an hour ---- */
+/* ---- admit.c: the 452s: a login's rate, a full queue or disk ---- */
 /* False: it has used them up, and the answer is set. */
 bool admit(struct delivery *d, unsigned per_hour) MB_MUSTCHECK;
 /* The answer stands: the message counts, or not. */
 void admit_end(struct delivery *d);
+/* Sets the answer of one that the queue did not take. */
+void admit_not_stored(struct delivery *d, enum store_result r);
 
 /* ---- verdict.c: what the provider's answer means ---- */
 struct verdict_result verdict_of_failure(const struct smtp_failure *f,

@@ -159,13 +159,6 @@ static void store_is_broken(struct outlet *o)
 	outlet_hold(o, &broken);
 }
 
-static void answer_not_stored(struct delivery *d, enum store_result r)
-{
-	delivery_set_answer(d, 452, "4.3.1",
-			    r == STORE_FULL ? "The queue is full" :
-					      "Cannot store the message now");
-}
-
 static void on_committed(void *arg, enum store_result r)
 {
 	struct settlement *s = arg;
@@ -181,7 +174,7 @@ static void on_committed(void *arg, enum store_result r)
 	if (r == STORE_OK)
 		written(s);
 	if (!done && d)
-		answer_not_stored(d, r);
+		admit_not_stored(d, r);
 	settlement_free(s);
 	if (d) {
 		o->storing--;

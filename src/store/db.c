@@ -23,7 +23,7 @@ enum store_result db_result(struct db *d, int rc)
 	case SQLITE_FULL:
 		log_event(LOG_STORE_ERROR, LOG_TEXT("file", d->path),
 			  LOG_TEXT("error", "no space left"));
-		return STORE_FULL;
+		return STORE_NO_SPACE;
 	default:
 		d->suspect |= (rc & 0xff) == SQLITE_IOERR;
 		log_event(LOG_STORE_ERROR, LOG_TEXT("file", d->path),
@@ -232,7 +232,7 @@ static bool settle_log(struct db *d)
 {
 	enum store_result r = checkpoint(d, SQLITE_CHECKPOINT_TRUNCATE);
 
-	return r == STORE_OK || (r == STORE_FULL && !d->suspect);
+	return r == STORE_OK || (r == STORE_NO_SPACE && !d->suspect);
 }
 
 bool db_open(struct db *d, const char *path, const struct db_format *f,

@@ -76,18 +76,21 @@ int64_t queue_writer_clock(const struct queue_writer *w)
 
 /* ---- the steps of a work ---- */
 
-static bool over_limits(struct queue_writer *w, const struct queue_step *step)
+static enum store_result check_limits(struct queue_writer *w,
+				      const struct queue_step *step)
 {
 	const struct queue_limits *l = &step->limits;
 	struct statvfs fs;
 
 	if (l->max_messages && w->totals.messages >= l->max_messages)
-		return true;
+		return STORE_FULL;
 	if (l->max_bytes && w->totals.bytes + step->m->size > l->max_bytes)
-		return true;
-	return l->reserve_bytes && statvfs(w->dir, &fs) == 0 &&
-	       (uint64_t)fs.f_bavail * fs.f_frsize <
-		       l->reserve_bytes + step->m->size;
+		return STORE_FULL;
+	if (l->reserve_bytes && statvfs(w->dir, &fs) == 0 &&
+	    (uint64_t)fs.f_bavail * fs.f_frsize <
+		    l->reserve_bytes + step->m->size)
+		return STORE_NO_SPACE;
+	return STORE_OK;
 }
 
 static void bind_origin(sqlite3_stmt *s, const struct queue_message *m)
@@ -186,10 +189,10 @@ static enum store_result insert_body(struct queue_writer *w, int64_t seq,
 static enum store_result run_add(struct queue_writer *w,
 				 const struct queue_step *step)
 {
-	enum store_result r;
+	enum store_result r = check_limits(w, step);
 
-	if (over_limits(w, step))
-		return STORE_FULL;
+	if (r != STORE_OK)
+		return r;
 	r = insert_envelope(w, step->m);
 	if (r == STORE_OK)
 		r = insert_body(w, sqlite3_last_insert_rowid(w->db.handle),
@@ -341,8 +344,8 @@ static enum store_result run_ops(struct queue_writer *w,
 
 	STAILQ_FOREACH(op, batch, link)
 		if (!run_in_savepoint(w, op))
-			return op->result == STORE_FULL ? STORE_FULL :
-							  STORE_ERROR;
+			return op->result == STORE_NO_SPACE ? STORE_NO_SPACE :
+							      STORE_ERROR;
 	return STORE_OK;
 }
 

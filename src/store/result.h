@@ -4,7 +4,9 @@
 
 enum store_result {
 	STORE_OK,
-	STORE_FULL,    /* no space, or a limit of the queue: 452 4.3.1 */
+	STORE_FULL,    /* a limit of the queue: 452 4.3.1 */
+	STORE_NO_SPACE, /* the disk is full, or has less than the reserve free:
+			 * 452 4.3.1, too */
 	STORE_MISSING, /* no such message */
 	STORE_ERROR,   /* I/O error, damaged: see the log */
 };

@@ -51,7 +51,8 @@ struct queue_work;
 struct queue_work *queue_work_new(struct queue_store *q);
 /*
  * A new message with its body: m->size bytes of fd (it is duplicated) from
- * offset on. limits NULL: none; over one of them: STORE_FULL.
+ * offset on. limits NULL: none; over one of them: STORE_FULL, or
+ * STORE_NO_SPACE for the reserve.
  */
 void queue_work_add(struct queue_work *w, const struct queue_message *m, int fd,
 		    uint64_t offset, const struct queue_limits *limits);

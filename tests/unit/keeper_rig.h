@@ -94,7 +94,7 @@ enum store_result __wrap_vault_grant_save(struct vault *v, const char *name,
 enum store_result __wrap_vault_grant_save(struct vault *v, const char *name,
 					  struct vault_grant *g)
 {
-	return rig_disk_full ? STORE_FULL :
+	return rig_disk_full ? STORE_NO_SPACE :
 			       __real_vault_grant_save(v, name, g);
 }
 

@@ -154,7 +154,7 @@ static void test_limits(void)
 	CHECK_INT(w.last, STORE_OK);
 	add_message("a@x", 1, &reserve, &w, NULL);
 	wait_for(&w, 7);
-	CHECK_INT(w.last, STORE_FULL);
+	CHECK_INT(w.last, STORE_NO_SPACE);
 	end();
 }
 
