@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/system/test_fault_disk.py \
 	tests/system/test_fault_network.py \
 	tests/system/test_fault_memory.py \
+	tests/system/test_history.py \
 	tests/system/test_imap.py \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \
