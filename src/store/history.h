@@ -56,7 +56,7 @@ struct history_record {
 /* Newest first, all conditions together; NULL, false and 0 are none. */
 struct history_query {
 	const char *id, *account, *login;
-	const char *message_id; /* costs a look at every row since since_s */
+	const char *message_id; /* "<...>" */
 	bool fallback, in_doubt;
 	int64_t since_s;    /* wall clock; the list ends at an older row */
 	int64_t before_seq; /* the page after the one that ended there */

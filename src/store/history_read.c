@@ -9,6 +9,8 @@ static enum queue_read way_of(const struct queue_op *op)
 {
 	if (op->id)
 		return R_HISTORY_ID;
+	if (op->message_id)
+		return R_HISTORY_MESSAGE_ID;
 	if (op->history.fallback)
 		return R_HISTORY_FALLBACK;
 	if (op->history.in_doubt)
@@ -26,11 +28,10 @@ static void bind(sqlite3_stmt *s, const struct queue_op *op)
 	db_bind_str(s, 2, op->id);
 	db_bind_str(s, 3, op->account);
 	db_bind_str(s, 4, op->login);
-	/* what is passed over below does not count: -1 is no limit */
-	sqlite3_bind_int64(s, 5, op->message_id ?
-					 -1 : (int64_t)op->history.limit);
+	sqlite3_bind_int64(s, 5, (int64_t)op->history.limit);
 	sqlite3_bind_int(s, 6, op->history.fallback);
 	sqlite3_bind_int(s, 7, op->history.in_doubt);
+	db_bind_str(s, 8, op->message_id);
 }
 
 /* What the record's strings are borrowed from. */
@@ -89,13 +90,6 @@ static struct history_record record_of(sqlite3_stmt *s,
 	};
 }
 
-static bool is_wanted(sqlite3_stmt *s, const struct queue_op *op)
-{
-	const char *id = (const char *)sqlite3_column_text(s, 12);
-
-	return !op->message_id || (id && !strcmp(id, op->message_id));
-}
-
 void queue_read_history(struct queue_reader *r, struct queue_op *op)
 {
 	sqlite3_stmt *s = r->s[way_of(op)];
@@ -107,8 +101,6 @@ void queue_read_history(struct queue_reader *r, struct queue_op *op)
 	while (op->n_list < limit && db_row(&r->db, s, &op->result)) {
 		if (sqlite3_column_int64(s, 1) < op->history.since_s)
 			break;
-		if (!is_wanted(s, op))
-			continue;
 		op->list[op->n_list] = owner_of(s);
 		op->records[op->n_list] = record_of(s, op->list[op->n_list]);
 		op->n_list++;

@@ -75,6 +75,7 @@ static const char version_2[] =
 	"message_id TEXT, size INTEGER NOT NULL, waited_s INTEGER NOT NULL, "
 	"attempts INTEGER NOT NULL, reply TEXT, in_doubt INTEGER NOT NULL);"
 	"CREATE INDEX history_id ON history (id);"
+	"CREATE INDEX history_message_id ON history (message_id, seq);"
 	"CREATE INDEX history_account ON history (account, seq);"
 	"CREATE INDEX history_login ON history (login, seq);"
 	"CREATE INDEX history_fallback ON history (seq) "
@@ -159,11 +160,12 @@ const char *const queue_write_sql[QUEUE_WRITE_COUNT] = {
 	"address, reverse_path, recipients, message_id, size, waited_s, "    \
 	"attempts, reply, in_doubt"
 /* ?1 before_seq, ?2 id, ?3 account, ?4 login, ?5 limit, ?6 fallback only,
- * ?7 in doubt only */
+ * ?7 in doubt only, ?8 message_id */
 #define HISTORY(where)                                                       \
 	"SELECT " HISTORY_COLUMNS " FROM history WHERE " where               \
 	" AND seq<?1 AND ifnull(account=?3, ?3 IS NULL)"                     \
 	" AND ifnull(login=?4, ?4 IS NULL)"                                  \
+	" AND ifnull(message_id=?8, ?8 IS NULL)"                             \
 	" AND (NOT ?6 OR via IS NOT NULL) AND (NOT ?7 OR in_doubt=1)"        \
 	" ORDER BY seq DESC LIMIT ?5"
 
@@ -192,6 +194,7 @@ const char *const queue_read_sql[QUEUE_READ_COUNT] = {
 		    "state=0 UNION ALL SELECT min(seq) FROM messages WHERE "
 		    "account=a.account AND state=1))) FROM accounts a",
 	[R_HISTORY_ID] = HISTORY("id=?2"),
+	[R_HISTORY_MESSAGE_ID] = HISTORY("message_id=?8"),
 	[R_HISTORY_FALLBACK] = HISTORY("via IS NOT NULL"),
 	[R_HISTORY_DOUBT] = HISTORY("in_doubt=1"),
 	[R_HISTORY_LOGIN] = HISTORY("login=?4"),

@@ -168,18 +168,32 @@ tests_unit_test_store_queue_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_queue_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
 
 EXTRA_DIST += tests/unit/store_rig.h
+EXTRA_DIST += tests/unit/power_rig.h
+UNIT_POWER = tests/unit/power_disk.c tests/unit/power_disk.h \
+	tests/unit/power_vfs.c tests/unit/power_vfs.h
 check_PROGRAMS += tests/unit/test_store_power
 TESTS += tests/unit/test_store_power
-tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c \
-	tests/unit/power_disk.c tests/unit/power_disk.h \
-	tests/unit/power_vfs.c tests/unit/power_vfs.h
+tests_unit_test_store_power_SOURCES = tests/unit/test_store_power.c $(UNIT_POWER)
 tests_unit_test_store_power_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_power_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_vault_power
+TESTS += tests/unit/test_vault_power
+tests_unit_test_vault_power_SOURCES = tests/unit/test_vault_power.c $(UNIT_POWER)
+tests_unit_test_vault_power_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_vault_power_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS) \
+	$(OPENSSL_LIBS)
 check_PROGRAMS += tests/unit/test_store_format
 TESTS += tests/unit/test_store_format
 tests_unit_test_store_format_SOURCES = tests/unit/test_store_format.c
 tests_unit_test_store_format_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_store_format_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
+check_PROGRAMS += tests/unit/test_store_history
+TESTS += tests/unit/test_store_history
+tests_unit_test_store_history_SOURCES = tests/unit/test_store_history.c
+tests_unit_test_store_history_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_store_history_LDADD = $(STORE_LIBS) $(UNIT_NET_LIBS) $(JANSSON_LIBS)
+
 check_PROGRAMS += tests/unit/test_store_works
 TESTS += tests/unit/test_store_works
 tests_unit_test_store_works_SOURCES = tests/unit/test_store_works.c

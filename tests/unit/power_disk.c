@@ -169,7 +169,7 @@ void power_fail(enum power_kind kind, unsigned n, int rc, bool for_good)
 	pthread_mutex_lock(&power_lock);
 	fault.kind = kind;
 	fault.nth = n;
-	fault.came = 0;
+	fault.came = n ? 0 : fault.came;
 	fault.rc = rc;
 	fault.for_good = for_good;
 	pthread_mutex_unlock(&power_lock);

@@ -38,7 +38,7 @@ void power_lie(void);
  * that follow, too, when it is for good; n 0: none fails any more.
  */
 void power_fail(enum power_kind kind, unsigned n, int rc, bool for_good);
-/* How many of power_fail's operations came, failed or not. */
+/* How many of the last fault's operations came, failed or not. */
 unsigned power_count(void);
 
 /* How many operations were noted. */

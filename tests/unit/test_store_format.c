@@ -201,6 +201,7 @@ static const char *const indexes[QUEUE_READ_COUNT] = {
 	[R_CHUNK] = "PRIMARY KEY",
 	[R_COUNT] = "by_account",
 	[R_HISTORY_ID] = "history_id",
+	[R_HISTORY_MESSAGE_ID] = "history_message_id",
 	[R_HISTORY_FALLBACK] = "history_fallback",
 	[R_HISTORY_DOUBT] = "history_doubt",
 	[R_HISTORY_LOGIN] = "history_login",
