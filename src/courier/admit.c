@@ -63,13 +63,13 @@ static void give_back(struct delivery *d)
 		tell_relays(d, 0);
 }
 
-/* "64 MB"; what the configuration calls 64M. */
+/* "64 MB" for what the configuration calls 64M; exact. */
 static void add_size(struct buf *out, uint64_t bytes)
 {
-	static const char *const units[] = { "bytes", "kB", "MB" };
+	static const char *const units[] = { "bytes", "kB", "MB", "GB" };
 	size_t unit = 0;
 
-	while (unit + 1 < ARRAY_SIZE(units) && bytes >= 1024) {
+	while (unit + 1 < ARRAY_SIZE(units) && bytes % 1024 == 0) {
 		bytes /= 1024;
 		unit++;
 	}
@@ -79,8 +79,9 @@ static void add_size(struct buf *out, uint64_t bytes)
 static void add_limits(struct buf *out, const struct config *g)
 {
 	if (g->max_messages)
-		buf_printf(out, "%llu messages",
-			   (unsigned long long)g->max_messages);
+		buf_printf(out, "%llu message%s",
+			   (unsigned long long)g->max_messages,
+			   g->max_messages == 1 ? "" : "s");
 	if (g->max_messages && g->max_bytes)
 		buf_add_str(out, " or ");
 	if (g->max_bytes)

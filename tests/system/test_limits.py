@@ -10,13 +10,15 @@ from daemon import crypt
 from harness import main, message
 from lab import until
 from raw import Smtp
-from sandbox_case import (BOB, DEMO, QUICK, SandboxCase, sandbox,
+from sandbox_case import (BOB, DEMO, QUICK, SandboxCase, UsersCase, sandbox,
                           sandbox_provider)
 
 PASSWORD = 'local-password'
 LOGINS = {DEMO: None, 'scanner': 4, 'printer': 2, 'ledger': 3, 'fax': 1,
           'archive': 0}
 EVERYBODY = 5
+ALICE = 'alice@example.test'
+QUEUED = r'^250 2\.0\.0 Queued as '
 
 
 class LimitsCase(SandboxCase):
@@ -142,6 +144,85 @@ class Rate(LimitsCase):
         client = self.open('archive')
         for n in range(EVERYBODY + 1):
             self.assertRegex(self.submit(client, f'archive-{n}'), '^250 ')
+
+
+class Full(UsersCase):
+    """A queue that takes no more: demo's mail waits, alice's flows."""
+    users = ('demo', 'alice')
+    ini = QUICK
+
+    def setUp(self):
+        self.limit()
+        super().setUp()
+        self.box.kill_grant('demo', aadsts=50173)
+
+    def limit(self, **queue):
+        """These options of [queue] and no other limit, by a reload."""
+        options = self.daemon.ini['queue']
+        for name in ('max_messages', 'max_bytes', 'reserve_bytes'):
+            options.pop(name, None)
+        options.update(queue)
+        self.daemon.write()
+        self.daemon.ctl('reload', code=0)
+
+    def queue(self, key, body=b'A line.\r\n'):
+        self.assertRegex(self.send(key, body=body), QUEUED)
+
+    def assert_full(self, text, size=10):
+        """Who must queue hears why not; who need not, delivers."""
+        before = {m['id'] for m in self.queued()}
+        self.assertEqual(self.send('over', body=b'x' * size + b'\r\n'),
+                         f'452 4.3.1 {text}')
+        self.assertEqual({m['id'] for m in self.queued()}, before)
+        login = self.daemon.login(ALICE)
+        with Smtp(login.smtp_port, login.ca) as client:
+            client.login(login)
+            reply = client.message(ALICE, [BOB], message(ALICE, BOB, 'live'))
+        self.assertRegex(reply, '^250 ')
+        self.assertNotRegex(reply, QUEUED)
+        self.assertEqual(self.keys(), ['live'])
+
+    def assert_mended(self, count):
+        """What was acknowledged arrives, in order, and nothing else."""
+        self.sign_in_user('demo')
+        self.assert_queue_empties()
+        self.assertEqual(self.keys(),
+                         ['live'] + [f'full-{n}' for n in range(count)])
+
+    def test_by_messages(self):
+        self.limit(max_messages='3', max_bytes='0')
+        for n in range(3):
+            self.queue(f'full-{n}')
+        self.assert_full('The queue is full: it takes 3 messages')
+        # Not more in the daemon's mind than on its disk.
+        self.limit(max_messages='4')
+        self.queue('full-3')
+        self.assert_mended(4)
+
+    def test_by_bytes(self):
+        self.limit(max_messages='0', max_bytes='100K')
+        self.queue('full-0', b'y' * 60000 + b'\r\n')
+        self.assert_full('The queue is full: it takes 100 kB', 60000)
+        # A smaller one has room.
+        self.queue('full-1')
+        self.assert_mended(2)
+
+    def test_by_the_disk(self):
+        self.queue('full-0')
+        self.limit(reserve_bytes='1000000G')
+        self.assert_full('Less than 1000000 GB is free on the disk of the '
+                         'queue')
+        self.limit()
+        self.queue('full-1')
+        self.assert_mended(2)
+
+    def test_room_made_by_hand(self):
+        self.limit(max_messages='1', max_bytes='0')
+        self.queue('gone')
+        self.assert_full('The queue is full: it takes 1 message')
+        self.daemon.ctl('queue', 'delete', '--all', code=0)
+        self.queue('full-0')
+        self.assert_mended(1)
 
 
 if __name__ == '__main__':
