@@ -143,8 +143,11 @@ static void written(struct settlement *s)
 		o->backlog = o->stored_since_scan = true;
 	if (s->notice.message)
 		o->notices = true;
+	/* replay may have passed it over while it was being written */
 	if (!s->live && s->rest && s->rest->next_s)
 		replay_not_before(o, s->rest->next_s);
+	else if (!s->live && s->rest)
+		replay_restart(o);
 }
 
 static void store_is_broken(struct outlet *o)

@@ -144,6 +144,17 @@ class Queue(Disk):
         self.signed_in()
         self.assert_kept(self.accepted)
 
+    def test_what_is_put_off_slowly_is_tried_again(self):
+        """Its pause is over before it is written that there is one."""
+        self.box.outage(True, protocols=['smtp'])
+        self.fault.disk('courier', 1, 'slow', calls=['sync'], forever=True,
+                        milliseconds=1500)
+        self.assertRegex(self.send_noted('late'), 'Queued as')
+        until(lambda: self.fault['courier'].disk.failed > 3, 'a put-off')
+        self.box.outage(False, protocols=['smtp'])
+        self.assert_queue_empties()
+        self.assert_kept(self.accepted)
+
     def test_a_sync_that_failed_is_not_believed(self):
         """Killed at once afterwards: memory cannot help."""
         self.die()
