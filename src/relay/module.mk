@@ -1,5 +1,7 @@
 noinst_LIBRARIES += librelay.a
 librelay_a_SOURCES = \
+	src/relay/complete.c \
+	src/relay/complete.h \
 	src/relay/imap.c \
 	src/relay/limit.c \
 	src/relay/relay.c \

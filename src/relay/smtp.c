@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "relay/complete.h"
 #include "session/smtp_server.h"
 
 /* A client waits ten minutes for the answer to its final dot (RFC 5321
@@ -17,7 +18,8 @@ struct smtp_session {
 	struct conn *conn;
 	struct smtp_server *engine;
 	struct spool spool;
-	uint64_t size;
+	struct completion completion;
+	uint64_t size; /* as the client sent it */
 	unsigned messages;
 };
 
@@ -88,12 +90,14 @@ static void data(void *owner, const struct smtp_envelope *e,
 	(void)e;
 	(void)a; /* code 0: whether it can be stored, its end shows */
 	spool_begin(&s->spool, &s->s.relay->spool);
+	completion_begin(&s->completion);
 }
 
 static bool content(void *owner, struct span text)
 {
 	struct smtp_session *s = owner;
 
+	completion_add(&s->completion, text);
 	return spool_add(&s->spool, text);
 }
 
@@ -102,6 +106,7 @@ static void abort_message(void *owner)
 	struct smtp_session *s = owner;
 
 	spool_close(&s->spool);
+	completion_clear(&s->completion);
 }
 
 static void log_message(struct smtp_session *s, const struct smtp_answer *a,
@@ -119,6 +124,7 @@ static void finish_message(struct smtp_session *s, const struct smtp_answer *a,
 {
 	log_message(s, a, queue_id);
 	spool_close(&s->spool);
+	completion_clear(&s->completion);
 	s->messages += a->code / 100 == 2;
 	smtp_server_answer(s->engine, a);
 }
@@ -146,6 +152,18 @@ static void on_verdict(void *arg, const struct frame *f)
 	mem_free(text);
 }
 
+static void put_recipients(struct buf *out, const struct smtp_envelope *e)
+{
+	struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < e->n_recipients; i++) {
+		buf_truncate(&text, 0);
+		recipient_format(&text, &e->recipients[i]);
+		frame_put(out, FIELD_RECIPIENT, buf_span(&text));
+	}
+	buf_clear(&text);
+}
+
 static void submit(struct smtp_session *s, const struct smtp_envelope *e)
 {
 	struct channel *courier = session_courier(&s->s);
@@ -158,16 +176,40 @@ static void submit(struct smtp_session *s, const struct smtp_envelope *e)
 	frame_put_str(&out, FIELD_LOGIN, s->s.login);
 	frame_put_str(&out, FIELD_ADDRESS, s->s.peer);
 	frame_put(&out, FIELD_REVERSE_PATH, e->reverse_path);
-	for (size_t i = 0; i < e->n_recipients; i++)
-		frame_put(&out, FIELD_RECIPIENT, e->recipients[i].address);
+	put_recipients(&out, e);
 	frame_put_number(&out, FIELD_BODY_8BIT, e->body_8bit);
 	frame_put_number(&out, FIELD_SMTPUTF8, e->smtputf8);
 	frame_put_number(&out, FIELD_PER_HOUR, s->s.per_hour);
 	frame_put_number(&out, FIELD_OVERTAKE, s->s.overtake);
 	frame_put_number(&out, FIELD_SIZE, s->spool.size);
+	frame_put_number(&out, FIELD_OFFSET, s->spool.offset);
+	frame_put_number(&out, FIELD_RET, e->ret);
+	frame_put(&out, FIELD_ENVID, e->envid);
+	frame_put(&out, FIELD_MESSAGE_ID,
+		  buf_span(&s->completion.message_id));
 	frame_end(&out, m);
 	channel_request(courier, &out, &s->spool.fd, 1, VERDICT_MS, on_verdict,
 			&s->s);
+}
+
+/* Whole, and in the descriptor. */
+static bool finish_spool(struct smtp_session *s)
+{
+	const char *at = strrchr(s->s.account, '@');
+	struct buf fields = BUF_INIT;
+	char id[ID_SIZE];
+	struct completion_source source = {
+		.domain = span_str(at ? at + 1 : s->s.relay->config->hostname),
+		.wall_s = clock_wall_s(),
+	};
+	bool done;
+
+	random_id(id);
+	source.id = span_str(id);
+	completion_end(&s->completion, &source, &fields);
+	done = spool_finish(&s->spool, buf_span(&fields));
+	buf_clear(&fields);
+	return done;
 }
 
 static void commit(void *owner, const struct smtp_envelope *e, uint64_t size)
@@ -178,7 +220,7 @@ static void commit(void *owner, const struct smtp_envelope *e, uint64_t size)
 	struct smtp_session *s = owner;
 
 	s->size = size;
-	if (spool_finish(&s->spool))
+	if (finish_spool(s))
 		submit(s, e);
 	else
 		finish_message(s, &full, SPAN_NONE);
@@ -189,6 +231,7 @@ static void commit(void *owner, const struct smtp_envelope *e, uint64_t size)
 static void release(struct smtp_session *s)
 {
 	spool_close(&s->spool);
+	completion_clear(&s->completion);
 	session_end(&s->s);
 	mem_free(s);
 }
@@ -241,6 +284,7 @@ void smtp_session_start(struct front *f, struct conn *c, bool auth_allowed,
 
 	session_init(&s->s, f->relay, SERVICE_SMTP, peer);
 	s->spool = SPOOL_CLOSED;
+	s->completion = COMPLETION_NONE;
 	log_event(LOG_SMTP_CONNECT, LOG_TEXT("session", s->s.id),
 		  LOG_TEXT("address", peer));
 	s->engine = smtp_server_new(f->relay->loop, c, &config, &ops, s);

@@ -1,5 +1,6 @@
 #include "relay/spool.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -43,8 +44,8 @@ static bool write_all(int fd, struct span data, uint64_t at)
 static bool flush(struct spool *s)
 {
 	size_t n = buf_len(&s->pending);
-	bool done = s->fd >= 0 &&
-		    write_all(s->fd, buf_span(&s->pending), s->size - n);
+	bool done = s->fd >= 0 && write_all(s->fd, buf_span(&s->pending),
+					    SPOOL_GAP + s->size - n);
 
 	buf_clear(&s->pending);
 	return done;
@@ -62,6 +63,7 @@ void spool_begin(struct spool *s, struct spool_home *h)
 {
 	*s = SPOOL_CLOSED;
 	s->home = h;
+	s->offset = SPOOL_GAP;
 }
 
 bool spool_add(struct spool *s, struct span content)
@@ -82,15 +84,24 @@ static int take_memory(struct spool_home *h)
 	return memfd_create("message", MFD_CLOEXEC);
 }
 
-bool spool_finish(struct spool *s)
+static bool put_in_front(struct spool *s, struct span front)
+{
+	assert(front.len <= SPOOL_GAP);
+	s->offset -= front.len;
+	s->size += front.len;
+	return write_all(s->fd, front, s->offset);
+}
+
+bool spool_finish(struct spool *s, struct span front)
 {
 	if (s->fd < 0) {
 		s->in_memory = true;
 		s->fd = take_memory(s->home);
 	}
 	/* of a longer message before it nothing may be left */
-	return flush(s) &&
-	       (!s->in_memory || ftruncate(s->fd, (off_t)s->size) == 0);
+	return flush(s) && put_in_front(s, front) &&
+	       (!s->in_memory ||
+		ftruncate(s->fd, (off_t)(s->offset + s->size)) == 0);
 }
 
 void spool_release(struct spool *s)

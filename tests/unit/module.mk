@@ -211,6 +211,13 @@ TESTS += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
 tests_unit_test_spool_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_spool_LDADD = librelay.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_complete
+TESTS += tests/unit/test_complete
+tests_unit_test_complete_SOURCES = tests/unit/test_complete.c
+tests_unit_test_complete_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_complete_LDADD = librelay.a libcodec.a $(UNIT_BASE_LIBS)
+
 EXTRA_DIST += tests/unit/keeper_rig.h
 check_PROGRAMS += tests/unit/test_keeper
 TESTS += tests/unit/test_keeper

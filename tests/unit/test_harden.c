@@ -197,11 +197,11 @@ static bool can_spool(void)
 	spool_begin(&s, &home);
 	for (unsigned i = 0; i < 64 && can; i++)
 		can = spool_add(&s, span_of(text, sizeof(text)));
-	can = can && spool_finish(&s);
+	can = can && spool_finish(&s, SPAN_NONE);
 	spool_close(&s);
 	/* and short enough for memory */
 	spool_begin(&s, &home);
-	can = can && spool_add(&s, SPAN("text")) && spool_finish(&s);
+	can = can && spool_add(&s, SPAN("text")) && spool_finish(&s, SPAN_NONE);
 	spool_close(&s);
 	spool_home_clear(&home);
 	return can;

@@ -24,16 +24,17 @@ static unsigned fill(struct spool *s, struct span piece, unsigned n)
 	return n;
 }
 
-static void check_content(int fd, struct span piece, unsigned n)
+static void check_content(const struct spool *s, struct span piece, unsigned n)
 {
 	char *got = mem_alloc(piece.len + 1);
+	uint64_t at = s->offset;
 
-	for (unsigned i = 0; i < n; i++) {
-		CHECK_INT(pread(fd, got, piece.len, (off_t)(i * piece.len)),
-			  piece.len);
+	for (unsigned i = 0; i < n; i++, at += piece.len) {
+		CHECK_INT(pread(s->fd, got, piece.len, (off_t)at), piece.len);
 		CHECK(!memcmp(got, piece.data, piece.len));
 	}
-	CHECK_INT(pread(fd, got, 1, (off_t)(n * piece.len)), 0);
+	CHECK_INT(s->offset + s->size, at);
+	CHECK_INT(pread(s->fd, got, 1, (off_t)at), 0);
 	mem_free(got);
 }
 
@@ -46,9 +47,9 @@ static void test_short(void)
 	spool_begin(&s, &h);
 	CHECK_INT(fill(&s, SPAN("hello\r\n"), 3), 3);
 	CHECK_INT(s.fd, -1);
-	CHECK_FATAL(spool_finish(&s));
+	CHECK_FATAL(spool_finish(&s, SPAN_NONE));
 	CHECK_INT(s.size, 21);
-	check_content(s.fd, SPAN("hello\r\n"), 3);
+	check_content(&s, SPAN("hello\r\n"), 3);
 	spool_close(&s);
 	CHECK_INT(s.fd, -1);
 	spool_home_clear(&h);
@@ -60,8 +61,8 @@ static void test_empty(void)
 	struct spool s = SPOOL_CLOSED;
 
 	spool_begin(&s, &h);
-	CHECK_FATAL(spool_finish(&s));
-	check_content(s.fd, SPAN(""), 1);
+	CHECK_FATAL(spool_finish(&s, SPAN_NONE));
+	check_content(&s, SPAN(""), 1);
 	spool_close(&s);
 	spool_home_clear(&h);
 }
@@ -93,9 +94,9 @@ static void test_long(void)
 		CHECK_FATAL(spool_add(&s, span_of(piece, sizeof(piece))));
 		CHECK(buf_len(&s.pending) <= SPOOL_MEMORY);
 	}
-	CHECK_FATAL(spool_finish(&s));
+	CHECK_FATAL(spool_finish(&s, SPAN_NONE));
 	CHECK_INT(s.size, 300 * sizeof(piece));
-	check_content(s.fd, span_of(piece, sizeof(piece)), 300);
+	check_content(&s, span_of(piece, sizeof(piece)), 300);
 	CHECK_FATAL(!statfs(dir, &of_dir) && !fstatfs(s.fd, &of_file));
 	CHECK_INT(of_file.f_type, of_dir.f_type);
 	CHECK_INT(entries(dir), 2); /* unlinked */
@@ -121,8 +122,8 @@ static void test_no_folder(void)
 static int spool_one(struct spool *s, struct spool_home *h, struct span text)
 {
 	spool_begin(s, h);
-	CHECK_FATAL(spool_add(s, text) && spool_finish(s));
-	check_content(s->fd, text, 1);
+	CHECK_FATAL(spool_add(s, text) && spool_finish(s, SPAN_NONE));
+	check_content(s, text, 1);
 	return s->fd;
 }
 
@@ -139,11 +140,39 @@ static void test_again(void)
 	/* nothing of the longer one shows (check_content looks behind it) */
 	CHECK_INT(spool_one(&s, &h, SPAN("short\r\n")), fd);
 	CHECK_INT(h.n_idle, 0);
-	check_content(t.fd, SPAN("another\r\n"), 1);
+	check_content(&t, SPAN("another\r\n"), 1);
 	spool_close(&s);
 	CHECK_INT(h.n_idle, 0);
 	spool_release(&t);
 	spool_home_clear(&h);
+}
+
+/* What is put in front stands right before the content, long or short. */
+static void test_front(void)
+{
+	char dir[] = "/tmp/spool.XXXXXX", gap[SPOOL_GAP];
+	struct spool s = SPOOL_CLOSED;
+	struct spool_home h;
+
+	CHECK_FATAL(mkdtemp(dir) != NULL);
+	h = home_at(dir);
+	memset(gap, 'g', sizeof(gap));
+	for (unsigned n = 0; n < 200000; n = 10 * n + 2) {
+		spool_begin(&s, &h);
+		CHECK_INT(fill(&s, SPAN("hello\r\n"), n), n);
+		CHECK_FATAL(spool_finish(&s, SPAN("hello\r\n")));
+		CHECK_INT(s.size, 7 * (n + 1));
+		check_content(&s, SPAN("hello\r\n"), n + 1);
+		spool_release(&s);
+	}
+	spool_begin(&s, &h);
+	CHECK_INT(fill(&s, SPAN("g"), 3), 3);
+	CHECK_FATAL(spool_finish(&s, span_of(gap, sizeof(gap))));
+	CHECK_INT(s.offset, 0);
+	check_content(&s, SPAN("g"), SPOOL_GAP + 3);
+	spool_close(&s);
+	spool_home_clear(&h);
+	CHECK(!rmdir(dir));
 }
 
 static void test_idle_limit(void)
@@ -161,4 +190,4 @@ static void test_idle_limit(void)
 
 UNIT_MAIN("spool", { "short", test_short }, { "empty", test_empty },
 	  { "long", test_long }, { "no folder", test_no_folder },
-	  { "again", test_again }, { "idle limit", test_idle_limit })
+	  { "again", test_again }, { "front", test_front }, { "idle limit", test_idle_limit })
