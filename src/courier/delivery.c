@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "codec/recipient.h"
+#include "codec/xtext.h"
 #include "courier/courier.h"
 
 #define PIECE_SIZE (64u << 10)
@@ -268,18 +269,46 @@ static void on_deadline(void *arg)
 	outlet_run(o);
 }
 
-static void add_recipient(struct queue_message *m, struct span text)
+static bool add_recipient(struct queue_message *m, struct span text)
 {
 	struct recipient r;
 	char *address, *orcpt;
 
 	if (!recipient_parse(text, &r))
-		return;
+		return false;
 	address = span_dup(r.address);
 	orcpt = r.orcpt.len ? span_dup(r.orcpt) : NULL;
 	queue_message_add_recipient(m, address, r.notify, orcpt);
 	mem_free(address);
 	mem_free(orcpt);
+	return true;
+}
+
+/* False: not what a relay writes. */
+static bool take_recipients(struct queue_message *m, const struct frame *f)
+{
+	struct span one;
+	size_t at = 0;
+
+	while (frame_next(f, FIELD_RECIPIENT, &at, &one))
+		if (!add_recipient(m, one))
+			return false;
+	return m->n_recipients > 0;
+}
+
+/* What is no ENVID is none: it would end in a command to the provider. */
+static char *envid_of(const struct frame *f)
+{
+	struct span envid = frame_text(f, FIELD_ENVID);
+
+	return xtext_valid(envid) ? span_dup(envid) : NULL;
+}
+
+static enum smtp_ret ret_of(const struct frame *f)
+{
+	uint64_t ret = frame_number(f, FIELD_RET, SMTP_RET_UNSTATED);
+
+	return ret <= SMTP_RET_HDRS ? (enum smtp_ret)ret : SMTP_RET_UNSTATED;
 }
 
 static char *text_or_none(const struct frame *f, enum frame_field field)
@@ -292,20 +321,16 @@ static char *text_or_none(const struct frame *f, enum frame_field field)
 static struct queue_message *message_of(const struct frame *f)
 {
 	struct queue_message *m = queue_message_new();
-	struct span one;
-	size_t at = 0;
 
 	m->account = span_dup(frame_text(f, FIELD_ACCOUNT));
 	m->login = span_dup(frame_text(f, FIELD_LOGIN));
 	m->session = span_dup(frame_text(f, FIELD_SESSION));
 	m->address = span_dup(frame_text(f, FIELD_ADDRESS));
 	m->reverse_path = span_dup(frame_text(f, FIELD_REVERSE_PATH));
-	while (frame_next(f, FIELD_RECIPIENT, &at, &one))
-		add_recipient(m, one);
 	m->body_8bit = frame_number(f, FIELD_BODY_8BIT, 0) != 0;
 	m->smtputf8 = frame_number(f, FIELD_SMTPUTF8, 0) != 0;
-	m->ret = (enum smtp_ret)frame_number(f, FIELD_RET, SMTP_RET_UNSTATED);
-	m->envid = text_or_none(f, FIELD_ENVID);
+	m->ret = ret_of(f);
+	m->envid = envid_of(f);
 	m->message_id = text_or_none(f, FIELD_MESSAGE_ID);
 	m->size = frame_number(f, FIELD_SIZE, 0);
 	m->created_s = clock_wall_s();
@@ -324,6 +349,11 @@ void delivery_submit(struct courier *c, struct channel *ch,
 	d->reply_to = ch;
 	d->reply_id = f->id;
 	d->deadline = timer_new(c->loop, on_deadline, d);
+	if (!take_recipients(d->message, f)) {
+		delivery_set_answer(d, 501, "5.1.3", "Bad recipient address");
+		delivery_answer(d);
+		return;
+	}
 	if (!admit(d, (unsigned)frame_number(f, FIELD_PER_HOUR, 0))) {
 		delivery_answer(d);
 		return;
