@@ -270,18 +270,25 @@ static void counts_of_all(const struct admin_request *q)
 
 /* ---- changes ---- */
 
-static void try_now(struct asked *a)
+/* What was read ahead is out of date. */
+static void read_again(struct outlet *o)
+{
+	replay_restart(o);
+	outlet_run(o);
+}
+
+static void follow_up(struct asked *a, void (*what)(struct outlet *o))
 {
 	struct outlet *o = a->account ? outlet_find(a->courier,
 						    span_str(a->account)) :
 					NULL;
 
 	if (o) {
-		outlet_retry_now(o);
+		what(o);
 		return;
 	}
 	for (o = a->account ? NULL : a->courier->outlets; o; o = o->hh.next)
-		outlet_retry_now(o);
+		what(o);
 }
 
 static void on_changed(void *arg, enum store_result r, size_t count)
@@ -291,8 +298,7 @@ static void on_changed(void *arg, enum store_result r, size_t count)
 
 	if (failed(a, r))
 		return;
-	if (a->run_after)
-		try_now(a);
+	follow_up(a, a->run_after ? outlet_retry_now : read_again);
 	j = json_new_object();
 	json_put_int(j, "count", (int64_t)count);
 	admin_json(a->reply, j);

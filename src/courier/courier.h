@@ -36,6 +36,7 @@
 #define uthash_fatal(msg) mem_exhausted(msg)
 
 struct courier;
+struct sent_lookup;
 struct outlet;
 struct wire;
 
@@ -259,7 +260,8 @@ struct outlet {
 	struct timer *due;   /* look again: one of them is due */
 	struct queue_message *page[REPLAY_PAGE];
 	size_t page_at, page_n;
-	struct queue_message *asked; /* may it be sent? the store is asked */
+	struct queue_message *asked; /* may it be sent? store or Sent tells */
+	struct sent_lookup *lookup;       /* Sent, for asked */
 	struct delivery *replaying;
 
 	/* notices that go out through others while it cannot send */

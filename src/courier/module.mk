@@ -8,8 +8,6 @@ libcourier_a_SOURCES = \
 	src/courier/delivery.c \
 	src/courier/errand.c \
 	src/courier/errand.h \
-	src/courier/lookup.c \
-	src/courier/lookup.h \
 	src/courier/notice.c \
 	src/courier/outlet.c \
 	src/courier/pace.c \
@@ -18,6 +16,8 @@ libcourier_a_SOURCES = \
 	src/courier/rate.h \
 	src/courier/replay.c \
 	src/courier/route.c \
+	src/courier/sent_lookup.c \
+	src/courier/sent_lookup.h \
 	src/courier/settle.c \
 	src/courier/verdict.c \
 	src/courier/wire.c

@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "courier/courier.h"
+#include "courier/sent_lookup.h"
 
 #define STORE_AGAIN_MS (5 * MSEC_PER_SEC)
 
@@ -37,10 +38,19 @@ static void drop_page(struct outlet *o)
 	o->page_at = o->page_n = 0;
 }
 
+/* An answer that takes so long may come when an operator has deleted it. */
+static void stop_looking(struct outlet *o)
+{
+	if (o->lookup)
+		queue_message_free(&o->asked);
+	sent_lookup_cancel(&o->lookup);
+}
+
 /* Deferred ones are known again when the new scan has passed them. */
 void replay_restart(struct outlet *o)
 {
 	drop_page(o);
+	stop_looking(o);
 	timer_cancel(o->due);
 	o->backlog = true;
 	o->scan_again = o->scanning;
@@ -51,6 +61,7 @@ void replay_restart(struct outlet *o)
 void replay_free(struct outlet *o)
 {
 	drop_page(o);
+	sent_lookup_cancel(&o->lookup);
 	queue_message_free(&o->asked);
 }
 
@@ -144,16 +155,26 @@ static void scan(struct outlet *o)
 
 /* ---- may it be sent? ---- */
 
+/* It is answered what was asked about o->asked. NULL: too late. */
+static struct delivery *answered(struct outlet *o, struct outlet *via)
+{
+	if (o->courier->draining) {
+		queue_message_free(&o->asked);
+		return NULL;
+	}
+	o->replaying = delivery_replay(o, via, o->asked);
+	o->asked = NULL;
+	return o->replaying;
+}
+
 static void on_about(void *arg, enum store_result r,
 		     struct queue_message *const *list, size_t n)
 {
 	struct outlet *o = arg;
-	struct delivery *d = delivery_replay(o, o, o->asked);
+	struct delivery *d = answered(o, o);
 
 	(void)list;
-	o->asked = NULL;
-	o->replaying = d;
-	if (r == STORE_MISSING || (r == STORE_OK && n == 0))
+	if (d && (r == STORE_MISSING || (r == STORE_OK && n == 0)))
 		settle_gone(d, HISTORY_DROPPED, "its message has gone out");
 	outlet_run(o);
 }
@@ -167,6 +188,43 @@ static void ask_about(struct outlet *o, struct queue_message *m)
 	queue_list(o->courier->store, &query, on_about, o);
 }
 
+/* Where it went when its reply was lost. */
+static struct outlet *went_through(struct outlet *o,
+				   const struct queue_message *m)
+{
+	struct outlet *via = m->doubt_via ?
+				     outlet_find(o->courier,
+						 span_str(m->doubt_via)) :
+				     NULL;
+
+	return via ? via : o;
+}
+
+static void on_looked(void *arg, enum sent_lookup_result r)
+{
+	struct outlet *o = arg;
+	struct queue_message *m = o->asked;
+	struct delivery *d;
+
+	o->lookup = NULL; /* is freed */
+	if (r != SENT_FOUND) {
+		/* that is all one can know: it is not looked for again */
+		m->in_doubt = true;
+		m->doubt_s = 0;
+	}
+	d = answered(o, r == SENT_FOUND ? went_through(o, m) : o);
+	if (d && r == SENT_FOUND)
+		settle_gone(d, HISTORY_FOUND, "found in the Sent folder");
+	outlet_run(o);
+}
+
+/* Its reply was lost: it may be there already. */
+static void look_for(struct outlet *o, struct queue_message *m)
+{
+	o->asked = m;
+	o->lookup = sent_lookup_start(o->courier, m, on_looked, o);
+}
+
 void replay_run(struct outlet *o)
 {
 	struct queue_message *m;
@@ -178,6 +236,8 @@ void replay_run(struct outlet *o)
 		scan(o);
 	else if (m->about && delivery_in_hand(o->courier, m->about))
 		o->page[--o->page_at] = m; /* what comes of it decides */
+	else if (m->doubt_s)
+		look_for(o, m);
 	else if (m->kind == QUEUE_DELAY_NOTICE)
 		ask_about(o, m);
 	else

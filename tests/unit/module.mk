@@ -235,16 +235,16 @@ tests_unit_test_courier_rate_SOURCES = tests/unit/test_courier_rate.c
 tests_unit_test_courier_rate_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_courier_rate_LDADD = libcourier.a $(UNIT_BASE_LIBS)
 
-check_PROGRAMS += tests/unit/test_courier_lookup
-TESTS += tests/unit/test_courier_lookup
-tests_unit_test_courier_lookup_SOURCES = tests/unit/test_courier_lookup.c
-tests_unit_test_courier_lookup_CPPFLAGS = $(UNIT_CPPFLAGS)
+check_PROGRAMS += tests/unit/test_courier_sent_lookup
+TESTS += tests/unit/test_courier_sent_lookup
+tests_unit_test_courier_sent_lookup_SOURCES = tests/unit/test_courier_sent_lookup.c
+tests_unit_test_courier_sent_lookup_CPPFLAGS = $(UNIT_CPPFLAGS)
 # The mailbox, the history and the clocks are the test's.
-tests_unit_test_courier_lookup_LDFLAGS = $(AM_LDFLAGS) \
+tests_unit_test_courier_sent_lookup_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=errand_find,--wrap=errand_cancel \
 	-Wl,--wrap=history_list,--wrap=queue_forget,--wrap=queue_clock_s \
 	-Wl,--wrap=timer_set
-tests_unit_test_courier_lookup_LDADD = libcourier.a libsession.a \
+tests_unit_test_courier_sent_lookup_LDADD = libcourier.a libsession.a \
 	$(STORE_LIBS) $(ROLE_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
 
 check_PROGRAMS += tests/unit/test_role_admin

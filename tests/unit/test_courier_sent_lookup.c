@@ -8,13 +8,13 @@
 #include "base/clock.h"
 #include "courier/courier.h"
 #include "courier/errand.h"
-#include "courier/lookup.h"
+#include "courier/sent_lookup.h"
 
 static struct {
 	struct courier courier;
 	struct outlet outlet;
 	struct queue_message *m;
-	struct lookup *lookup;
+	struct sent_lookup *lookup;
 	int64_t now_s;
 
 	/* what each look finds, and when they were */
@@ -33,7 +33,7 @@ static struct {
 	struct history_query query;
 
 	unsigned ends;
-	enum lookup_result result;
+	enum sent_lookup_result result;
 } t;
 
 struct errand {
@@ -151,7 +151,7 @@ static void prepare(void)
 	t.readable = STORE_OK;
 }
 
-static void on_end(void *arg, enum lookup_result r)
+static void on_end(void *arg, enum sent_lookup_result r)
 {
 	CHECK(arg == &t);
 	t.lookup = NULL;
@@ -159,9 +159,9 @@ static void on_end(void *arg, enum lookup_result r)
 	t.result = r;
 }
 
-static void finish(enum lookup_result r, unsigned looks)
+static void finish(enum sent_lookup_result r, unsigned looks)
 {
-	t.lookup = lookup_start(&t.courier, t.m, on_end, &t);
+	t.lookup = sent_lookup_start(&t.courier, t.m, on_end, &t);
 	CHECK_INT(t.ends, 0);
 	for (int i = 0; i < 200 && !t.ends; i++)
 		loop_turn(t.courier.loop);
@@ -195,7 +195,7 @@ static void looks_find(const struct errand_result *looks, size_t n)
 static void test_found(void)
 {
 	LOOKS(FOUND);
-	finish(LOOKUP_FOUND, 1);
+	finish(SENT_FOUND, 1);
 	CHECK_INT(t.at_s[0], DOT + 15);
 	CHECK_STR(t.account, "A@x.test");
 	CHECK_STR(t.message_id, "<1@x.test>");
@@ -205,10 +205,10 @@ static void test_found(void)
 static void test_filed_late(void)
 {
 	LOOKS(ABSENT, FOUND);
-	finish(LOOKUP_FOUND, 2);
+	finish(SENT_FOUND, 2);
 	CHECK_INT(t.at_s[1], DOT + 15 + 60);
 	LOOKS(ABSENT, ABSENT);
-	finish(LOOKUP_ABSENT, 2);
+	finish(SENT_ABSENT, 2);
 }
 
 /* Long after, as after a restart, one look is enough. */
@@ -216,11 +216,11 @@ static void test_old_doubt(void)
 {
 	LOOKS(ABSENT);
 	t.now_s = DOT + 3600;
-	finish(LOOKUP_ABSENT, 1);
+	finish(SENT_ABSENT, 1);
 	CHECK_INT(t.at_s[0], DOT + 3600);
 	LOOKS(ABSENT, ABSENT);
 	t.now_s = DOT + 40;
-	finish(LOOKUP_ABSENT, 2);
+	finish(SENT_ABSENT, 2);
 	CHECK_INT(t.at_s[0], DOT + 40);
 	CHECK_INT(t.at_s[1], DOT + 75);
 }
@@ -228,32 +228,32 @@ static void test_old_doubt(void)
 static void test_failures(void)
 {
 	LOOKS(FAILED, FAILED, FOUND);
-	finish(LOOKUP_FOUND, 3);
+	finish(SENT_FOUND, 3);
 	LOOKS(FAILED, ABSENT, FAILED, ABSENT);
-	finish(LOOKUP_ABSENT, 4);
+	finish(SENT_ABSENT, 4);
 	LOOKS(FAILED, FAILED, FAILED);
-	finish(LOOKUP_CANNOT, 3);
+	finish(SENT_CANNOT, 3);
 	CHECK(t.at_s[1] > t.at_s[0] && t.at_s[2] > t.at_s[1]);
 	LOOKS(FAILED, HOPELESS);
-	finish(LOOKUP_CANNOT, 2);
+	finish(SENT_CANNOT, 2);
 	LOOKS({ IMAP_MAILBOX_NO_FOLDER, false, "" });
-	finish(LOOKUP_CANNOT, 1);
+	finish(SENT_CANNOT, 1);
 }
 
 static void test_nothing_to_look_for(void)
 {
 	LOOKS(FOUND);
 	t.outlet.sent_copy = false;
-	finish(LOOKUP_CANNOT, 0);
+	finish(SENT_CANNOT, 0);
 	/* nobody waits for what is known */
 	CHECK_INT(t.now_s, DOT);
 	LOOKS(FOUND);
 	mem_free(t.m->message_id);
 	t.m->message_id = NULL;
-	finish(LOOKUP_CANNOT, 0);
+	finish(SENT_CANNOT, 0);
 	LOOKS(FOUND);
 	t.m->doubt_via = mem_strdup("gone@x.test");
-	finish(LOOKUP_CANNOT, 0);
+	finish(SENT_CANNOT, 0);
 }
 
 /* It is looked for where it went through. */
@@ -263,7 +263,7 @@ static void test_via(void)
 	mem_free(t.m->account);
 	t.m->account = mem_strdup("down@x.test");
 	t.m->doubt_via = mem_strdup("a@x.test");
-	finish(LOOKUP_FOUND, 1);
+	finish(SENT_FOUND, 1);
 	CHECK_STR(t.account, "a@x.test");
 }
 
@@ -285,47 +285,47 @@ static void test_namesakes(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
 		one_record("other", sent[i]);
-		finish(LOOKUP_CANNOT, 0);
+		finish(SENT_CANNOT, 0);
 		CHECK_INT(t.n_asked, 1);
 		/* whatever copy would be believed is in reach */
 		CHECK(t.query.since_s <= CREATED - 2 * 600);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(not_sent); i++) {
 		one_record("other", not_sent[i]);
-		finish(LOOKUP_FOUND, 1);
+		finish(SENT_FOUND, 1);
 	}
 	/* some of its own recipients were served before */
 	one_record("own", HISTORY_PARTLY);
 	snprintf(t.m->id, sizeof(t.m->id), "own");
-	finish(LOOKUP_FOUND, 1);
+	finish(SENT_FOUND, 1);
 	/* that it is alone must be known */
 	LOOKS(FOUND);
 	t.readable = STORE_ERROR;
-	finish(LOOKUP_CANNOT, 0);
+	finish(SENT_CANNOT, 0);
 	/* once for all looks */
 	LOOKS(ABSENT, FAILED, ABSENT);
-	finish(LOOKUP_ABSENT, 3);
+	finish(SENT_ABSENT, 3);
 	CHECK_INT(t.n_asked, 1);
 }
 
 static void test_cancelled(void)
 {
 	LOOKS(FOUND);
-	t.lookup = lookup_start(&t.courier, t.m, on_end, &t);
-	lookup_cancel(&t.lookup);
+	t.lookup = sent_lookup_start(&t.courier, t.m, on_end, &t);
+	sent_lookup_cancel(&t.lookup);
 	CHECK(t.lookup == NULL);
-	t.lookup = lookup_start(&t.courier, t.m, on_end, &t);
+	t.lookup = sent_lookup_start(&t.courier, t.m, on_end, &t);
 	while (!t.under_way)
 		loop_turn(t.courier.loop);
-	lookup_cancel(&t.lookup);
+	sent_lookup_cancel(&t.lookup);
 	while (t.under_way)
 		loop_turn(t.courier.loop);
-	lookup_cancel(&t.lookup);
-	finish(LOOKUP_FOUND, 1);
+	sent_lookup_cancel(&t.lookup);
+	finish(SENT_FOUND, 1);
 }
 
-UNIT_MAIN("lookup", { "found", test_found }, { "filed late", test_filed_late },
-	  { "old doubt", test_old_doubt }, { "failures", test_failures },
+UNIT_MAIN("sent_lookup", { "found", test_found },
+	  { "filed late", test_filed_late }, { "old doubt", test_old_doubt }, { "failures", test_failures },
 	  { "nothing to look for", test_nothing_to_look_for },
 	  { "via", test_via }, { "namesakes", test_namesakes },
 	  { "cancelled", test_cancelled })

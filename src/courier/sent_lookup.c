@@ -5,7 +5,7 @@
  * of the account may have been sent of late under the same Message-ID, as
  * some devices do.
  */
-#include "courier/lookup.h"
+#include "courier/sent_lookup.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -25,10 +25,10 @@
 #define SKEW_S 600
 #define NAMESAKES_MAX 8
 
-struct lookup {
+struct sent_lookup {
 	struct courier *c;
 	struct queue_message *m;
-	lookup_fn *done;
+	sent_lookup_fn *done;
 	void *arg;
 	struct timer *timer;
 	struct errand *errand;
@@ -38,9 +38,9 @@ struct lookup {
 
 static void look(void *arg);
 
-void lookup_cancel(struct lookup **lp)
+void sent_lookup_cancel(struct sent_lookup **lp)
 {
-	struct lookup *l = *lp;
+	struct sent_lookup *l = *lp;
 
 	*lp = NULL;
 	if (!l)
@@ -52,25 +52,26 @@ void lookup_cancel(struct lookup **lp)
 	mem_free(l);
 }
 
-static const char *through(const struct lookup *l)
+static const char *through(const struct sent_lookup *l)
 {
 	return l->m->doubt_via ? l->m->doubt_via : l->m->account;
 }
 
-static void end(struct lookup *l, enum lookup_result r, const char *why)
+static void end(struct sent_lookup *l, enum sent_lookup_result r,
+		const char *why)
 {
 	static const char *const names[] = { "found", "absent", "cannot" };
-	lookup_fn *done = l->done;
+	sent_lookup_fn *done = l->done;
 	void *arg = l->arg;
 
 	log_event(LOG_SENT_LOOKUP, LOG_TEXT("account", through(l)),
 		  LOG_TEXT("message", l->m->id), LOG_TEXT("result", names[r]),
 		  LOG_TEXT("text", why));
-	lookup_cancel(&l);
+	sent_lookup_cancel(&l);
 	done(arg, r);
 }
 
-static bool shows_sent(const struct lookup *l)
+static bool shows_sent(const struct sent_lookup *l)
 {
 	const struct outlet *o = outlet_find(l->c, span_str(through(l)));
 
@@ -78,46 +79,46 @@ static bool shows_sent(const struct lookup *l)
 }
 
 /* Seconds since the final dot, on the queue's clock. */
-static int64_t age_s(const struct lookup *l)
+static int64_t age_s(const struct sent_lookup *l)
 {
 	return queue_clock_s(l->c->store) - l->m->doubt_s;
 }
 
-static void look_at(struct lookup *l, int64_t age)
+static void look_at(struct sent_lookup *l, int64_t age)
 {
 	int64_t wait = age - age_s(l);
 
 	timer_set(l->timer, wait > 0 ? wait * MSEC_PER_SEC : 0);
 }
 
-static void absent(struct lookup *l)
+static void absent(struct sent_lookup *l)
 {
 	if (age_s(l) < FIRST_LOOK_S + SECOND_LOOK_S)
 		look_at(l, FIRST_LOOK_S + SECOND_LOOK_S);
 	else
-		end(l, LOOKUP_ABSENT, NULL);
+		end(l, SENT_ABSENT, NULL);
 }
 
-static void failed(struct lookup *l, const struct errand_result *r)
+static void failed(struct sent_lookup *l, const struct errand_result *r)
 {
 	l->failures++;
 	if (r->hopeless || l->failures == FAILURES_MAX)
-		end(l, LOOKUP_CANNOT, r->text);
+		end(l, SENT_CANNOT, r->text);
 	else
 		timer_set(l->timer, AGAIN_S * MSEC_PER_SEC);
 }
 
 static void on_errand(void *arg, const struct errand_result *r)
 {
-	struct lookup *l = arg;
+	struct sent_lookup *l = arg;
 
 	l->errand = NULL; /* is freed */
 	if (r->outcome == IMAP_MAILBOX_FOUND)
-		end(l, LOOKUP_FOUND, NULL);
+		end(l, SENT_FOUND, NULL);
 	else if (r->outcome == IMAP_MAILBOX_ABSENT)
 		absent(l);
 	else if (r->outcome == IMAP_MAILBOX_NO_FOLDER)
-		end(l, LOOKUP_CANNOT, "the account has no Sent folder");
+		end(l, SENT_CANNOT, "the account has no Sent folder");
 	else
 		failed(l, r);
 }
@@ -133,24 +134,24 @@ static bool was_sent(const struct history_record *h)
 static void on_namesakes(void *arg, enum store_result r,
 			 const struct history_record *list, size_t n)
 {
-	struct lookup *l = arg;
+	struct sent_lookup *l = arg;
 
 	for (size_t i = 0; i < n; i++) {
 		if (!was_sent(&list[i]) || !strcmp(list[i].id, l->m->id))
 			continue;
-		end(l, LOOKUP_CANNOT, "other mail had the same Message-ID");
+		end(l, SENT_CANNOT, "other mail had the same Message-ID");
 		return;
 	}
 	l->clear = true;
 	if (r == STORE_OK)
 		look(l);
 	else
-		end(l, LOOKUP_CANNOT, "history cannot be read");
+		end(l, SENT_CANNOT, "history cannot be read");
 }
 
 /* The copy of a namesake is taken for this one's when it is no older than
  * since_s; its row in history bears our time, and the copy theirs. */
-static void find_namesakes(struct lookup *l)
+static void find_namesakes(struct sent_lookup *l)
 {
 	const struct history_query q = {
 		.account = l->m->account,
@@ -166,26 +167,27 @@ static void find_namesakes(struct lookup *l)
 
 static void look(void *arg)
 {
-	struct lookup *l = arg;
+	struct sent_lookup *l = arg;
 	const struct imap_mailbox_query q = {
 		.message_id = span_str(l->m->message_id),
 		.since_s = l->m->created_s - SKEW_S,
 	};
 
 	if (!shows_sent(l))
-		end(l, LOOKUP_CANNOT, "there is no copy to find");
+		end(l, SENT_CANNOT, "there is no copy to find");
 	else if (q.message_id.len == 0)
-		end(l, LOOKUP_CANNOT, "it has no Message-ID");
+		end(l, SENT_CANNOT, "it has no Message-ID");
 	else if (!l->clear)
 		find_namesakes(l);
 	else
 		l->errand = errand_find(l->c, through(l), &q, on_errand, l);
 }
 
-struct lookup *lookup_start(struct courier *c, const struct queue_message *m,
-			    lookup_fn *done, void *arg)
+struct sent_lookup *sent_lookup_start(struct courier *c,
+				      const struct queue_message *m,
+				      sent_lookup_fn *done, void *arg)
 {
-	struct lookup *l = MEM_NEW(struct lookup);
+	struct sent_lookup *l = MEM_NEW(struct sent_lookup);
 
 	l->c = c;
 	l->m = queue_message_copy(m);
