@@ -146,7 +146,8 @@ class FaultCase(UsersCase):
         except AssertionError as e:
             raise AssertionError(
                 f'{e}\n{self.daemon.ctl("status")[1]}\n'
-                f'{self.daemon.tail()}') from None
+                f'{self.daemon.ctl("queue", "list", "--json")[1]}\n'
+                f'{self.daemon.tail(80)}') from None
 
     # ---- messages
 
