@@ -148,6 +148,21 @@ static int state_number(struct span name)
 	return -1;
 }
 
+/* Addresses are kept as accounts.yaml writes them; people need not. */
+static const char *as_configured(struct courier *c, const char *account)
+{
+	const struct outlet *o = outlet_find(c, span_str(account));
+
+	return o ? o->account : account;
+}
+
+const char *courier_account_parameter(const struct admin_request *q,
+				      struct buf *text)
+{
+	admin_parameter(q, "account", text);
+	return buf_len(text) ? as_configured(q->owner, buf_cstr(text)) : NULL;
+}
+
 static void list(const struct admin_request *q)
 {
 	struct courier *c = q->owner;
@@ -158,11 +173,9 @@ static void list(const struct admin_request *q)
 		.limit = admin_number(q, "limit", LIST_DEFAULT),
 	};
 
-	admin_parameter(q, "account", &account);
+	query.account = courier_account_parameter(q, &account);
 	admin_parameter(q, "state", &state);
 	query.state = state_number(buf_span(&state));
-	if (buf_len(&account))
-		query.account = buf_cstr(&account);
 	if (query.limit == 0 || query.limit > LIST_MOST)
 		query.limit = LIST_MOST;
 	a->limit = query.limit;
@@ -323,6 +336,7 @@ static void change(const struct admin_request *q, enum queue_change what,
 		   bool run_after)
 {
 	struct courier *c = q->owner;
+	struct queue_select which;
 	char *id, *account;
 	struct asked *a;
 
@@ -331,8 +345,9 @@ static void change(const struct admin_request *q, enum queue_change what,
 	a = asked_new(q);
 	a->account = mem_strdup(account);
 	a->run_after = run_after;
-	queue_change(c->store, &(struct queue_select){ id, account }, what,
-		     on_changed, a);
+	which.id = id;
+	which.account = account ? as_configured(c, account) : NULL;
+	queue_change(c->store, &which, what, on_changed, a);
 	log_event(LOG_ADMIN_REQUEST,
 		  LOG_TEXT("request", queue_change_name(what)),
 		  LOG_TEXT("message", id), LOG_TEXT("account", account));

@@ -81,7 +81,7 @@ void courier_history(const struct admin_request *q)
 	struct asked *a = MEM_NEW(struct asked);
 	struct history_query query = {
 		.id = text(q, "id", &id),
-		.account = text(q, "account", &account),
+		.account = courier_account_parameter(q, &account),
 		.login = text(q, "login", &login),
 		.fallback = admin_number(q, "fallback", 0) != 0,
 		.in_doubt = admin_number(q, "in_doubt", 0) != 0,

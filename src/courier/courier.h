@@ -338,6 +338,10 @@ bool notice_is(const struct queue_message *m);
 /* ---- admin.c: courier's part of docs/PROTOCOL.md ---- */
 void courier_admin(struct courier *c, struct channel *ch,
 		   const struct frame *f);
+/* The account asked for, as accounts.yaml writes it; NULL when there is none.
+ * Valid as long as text and the outlets. */
+const char *courier_account_parameter(const struct admin_request *q,
+				      struct buf *text);
 /* ---- admin_history.c ---- */
 void courier_history(const struct admin_request *q);
 

@@ -500,6 +500,7 @@ void settle_bounce(struct delivery *d, enum history_result how,
 		   struct refusals *r)
 {
 	struct settlement *s = settlement_of(d);
+	char *reply;
 
 	assert(!d->live && r->n > 0);
 	if (operators_turn(d)) {
@@ -508,7 +509,9 @@ void settle_bounce(struct delivery *d, enum history_result how,
 		start_and_free(s, d);
 		return;
 	}
-	record_as(s, how, r->list[0].text);
+	reply = reply_of(&r->list[0]);
+	record_as(s, how, reply);
+	mem_free(reply);
 	s->telling = QUEUE_FAILURE_NOTICE;
 	s->told = *r;
 	start_and_free(s, d);

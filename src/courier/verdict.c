@@ -184,6 +184,7 @@ static void split_recipients(const struct smtp_result *r,
 static void accepted(struct delivery *d, const struct smtp_result *r)
 {
 	struct refusals refused = { NULL, 0 }, again = { NULL, 0 };
+	char *reply = reply_text(r->last.code, r->last.enhanced, r->last.text);
 
 	split_recipients(r, &refused, &again);
 	log_attempt(d, &r->last, NULL);
@@ -192,9 +193,10 @@ static void accepted(struct delivery *d, const struct smtp_result *r)
 			    *r->last.enhanced ? r->last.enhanced : "2.0.0",
 			    r->last.text);
 	if (refused.n || again.n)
-		settle_partly(d, &refused, &again, r->last.text);
+		settle_partly(d, &refused, &again, reply);
 	else
-		settle_delivered(d, r->last.text);
+		settle_delivered(d, reply);
+	mem_free(reply);
 }
 
 /* No recipient was taken: one that may be later decides for waiting. */

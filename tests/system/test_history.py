@@ -83,7 +83,6 @@ class History(SandboxCase):
         row, = self.wait_ended('waits')
         waited = time.monotonic() - waited
         self.assertEqual((row['id'], row['result']), (one, 'delivered'))
-        self.assertGreater(row['attempts'], 0)
         self.assertRegex(self.why(one), r'^it was delivered on .*: 250 ')
         # In its seconds, and as a person sees it.
         self.assertLessEqual(row['waited'], waited + 60)
@@ -118,7 +117,7 @@ class History(SandboxCase):
         newest = self.history('--limit', '1')
         self.assertEqual([row['message_id'] for row in newest],
                          ['<condition@client.test>'])
-        for args in ((DEMO,), (DEMO.upper(),), ('--login', DEMO),
+        for args in ((DEMO,), ('Demo@Example.TEST',), ('--login', DEMO),
                      ('--since', '1h'), (DEMO, '--login', DEMO)):
             self.assertIn(newest[0], self.history(*args))
         for args in (('nobody@example.test',), ('--login', 'nobody'),
