@@ -134,6 +134,7 @@ static bool apply(struct role *r, const struct config_blobs *blobs,
 	config_free(&c->config);
 	c->config = config;
 	*owner = c;
+	queue_keep_history(c->store, config->history);
 	age_run(c);
 	return true;
 }
