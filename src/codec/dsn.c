@@ -207,9 +207,15 @@ static void add_field(struct buf *out, const char *name, const char *value)
 	buf_add_str(out, "\r\n");
 }
 
+void dsn_from(struct buf *out, const char *address)
+{
+	add_address(out, "From: \"Mail delivery\" ", address);
+}
+
 static void add_header(struct buf *out, const struct dsn *d)
 {
-	add_address(out, "From: \"Mail delivery\" ", d->from);
+	if (d->from)
+		dsn_from(out, d->from);
 	add_address(out, "To: ", d->to);
 	add_field(out, "Date", d->date);
 	buf_printf(out, "Message-ID: <%s@%s>\r\n", d->message_id, d->hostname);

@@ -31,7 +31,8 @@ struct dsn_recipient {
 
 struct dsn {
 	const char *hostname;   /* Reporting-MTA */
-	const char *from, *to;  /* addresses */
+	const char *from;       /* address; NULL: see dsn_from */
+	const char *to;         /* address */
 	const char *date;
 	const char *message_id; /* local part, unique */
 	const char *boundary;   /* unique */
@@ -64,6 +65,12 @@ struct dsn_needs {
 	bool body_8bit;
 	bool smtputf8;
 };
+
+/*
+ * The From field with its CRLF, to be put in front of a notice that was built
+ * without: whose mailbox sends it may be known only then.
+ */
+void dsn_from(struct buf *out, const char *address);
 
 /* Appends the whole message, canonical CRLF, no line above 998 octets. */
 struct dsn_needs dsn_build(struct buf *out, const struct dsn *d);

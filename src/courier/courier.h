@@ -74,6 +74,7 @@ struct delivery {
 	/* body as it is sent */
 	uint64_t offset;
 	size_t chunk; /* queued */
+	bool headed;  /* the head of a notice has gone */
 
 	/*
 	 * Replayed: before the final dot may go out it is on disk that it
@@ -331,6 +332,11 @@ bool notice_build(struct courier *c, enum queue_kind kind,
 		  const struct queue_message *m, const struct refusals *list,
 		  struct span head, struct notice *out);
 void notice_clear(struct notice *n);
+/*
+ * What stands in front of a notice's content when that account sends it:
+ * which one does is known only then.
+ */
+void notice_head(struct buf *out, const char *account);
 bool notice_is(const struct queue_message *m);
 /* Login of messages that are themselves notices. */
 #define NOTICE_LOGIN "(notice)"

@@ -191,10 +191,22 @@ static void on_chunk(void *arg, enum store_result r, struct span data)
 		smtp_client_content(d->wire->client, data, false);
 }
 
+static void send_head(struct delivery *d)
+{
+	struct buf head = BUF_INIT;
+
+	d->headed = true;
+	notice_head(&head, d->via->account);
+	smtp_client_content(d->wire->client, buf_span(&head), false);
+	buf_clear(&head);
+}
+
 void delivery_content(struct delivery *d)
 {
 	if (d->live)
 		live_content(d);
+	else if (notice_is(d->message) && !d->headed)
+		send_head(d);
 	else
 		queue_read_chunk(d->courier->store, d->message->id, d->chunk++,
 				 on_chunk, d);
@@ -373,6 +385,7 @@ void delivery_start(struct delivery *d, struct wire *w)
 	delivery_move(d, DELIVERY_SENDING);
 	d->offset = 0;
 	d->chunk = 0;
+	d->headed = false;
 	memcpy(d->wire_id, w->id, sizeof(d->wire_id));
 	wire_send(w, d);
 	if (!d->live && (d->mark == MARK_NONE || d->mark == MARK_FAILED))

@@ -23,6 +23,11 @@ void notice_clear(struct notice *n)
 	n->fd = -1;
 }
 
+void notice_head(struct buf *out, const char *account)
+{
+	dsn_from(out, account);
+}
+
 static void build(struct buf *out, struct courier *c,
 		  const struct queue_message *m, struct span head,
 		  const struct refusals *list, struct queue_message *notice)
@@ -32,7 +37,6 @@ static void build(struct buf *out, struct courier *c,
 	char boundary[ID_SIZE];
 	struct dsn_needs needs;
 	struct dsn d = { .hostname = c->config->hostname,
-			 .from = m->account,
 			 .to = m->reverse_path,
 			 .message_id = notice->id,
 			 .boundary = boundary,

@@ -195,6 +195,18 @@ static const char *reverse_path_of(const struct delivery *d)
 	return d->via->account;
 }
 
+static size_t head_size(const struct delivery *d)
+{
+	struct buf head = BUF_INIT;
+	size_t n;
+
+	if (notice_is(d->message))
+		notice_head(&head, d->via->account);
+	n = buf_len(&head);
+	buf_clear(&head);
+	return n;
+}
+
 void wire_send(struct wire *w, struct delivery *d)
 {
 	const struct queue_message *m = d->message;
@@ -208,7 +220,7 @@ void wire_send(struct wire *w, struct delivery *d)
 		.smtputf8 = m->smtputf8,
 		.ret = m->ret,
 		.envid = m->envid,
-		.size = m->size,
+		.size = m->size + head_size(d),
 	};
 
 	assert(w->phase == WIRE_IDLE && !w->delivery);

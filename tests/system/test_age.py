@@ -47,6 +47,7 @@ class Age(UsersCase):
         self.assertRegex(self.send('late'), 'Queued as')
         self.wait_state(DEMO, 'reauthorize')
         mail, words, fields = self.notice(1)
+        self.assertIn(ALICE, mail['From'])
         self.assertIn('need not send it again', ' '.join(words.split()))
         self.assertEqual(fields[0]['Action'], 'delayed')
         self.assertTrue(self.queued(), 'it is still there')

@@ -564,6 +564,21 @@ static void test_thread(void)
 	}
 }
 
+static void test_from_later(void)
+{
+	struct dsn_recipient r = failed_one();
+	struct dsn d = about(&r, 1);
+	struct buf at_once = BUF_INIT, later = BUF_INIT;
+
+	MB_IGNORE(dsn_build(&at_once, &d)); /* what it needs is no matter */
+	dsn_from(&later, d.from);
+	d.from = NULL;
+	MB_IGNORE(dsn_build(&later, &d));
+	CHECK_SPAN(buf_span(&later), buf_span(&at_once));
+	buf_clear(&at_once);
+	buf_clear(&later);
+}
+
 UNIT_MAIN("dsn", { "failed", test_failed }, { "delayed", test_delayed },
 	  { "relayed", test_relayed }, { "mixed", test_mixed },
 	  { "advice", test_advice }, { "status", test_status },
@@ -571,4 +586,4 @@ UNIT_MAIN("dsn", { "failed", test_failed }, { "delayed", test_delayed },
 	  { "original is no text", test_original_is_no_text },
 	  { "utf-8", test_utf8 }, { "boundary", test_boundary },
 	  { "hostile", test_hostile }, { "long words", test_long_words },
-	  { "thread", test_thread })
+	  { "thread", test_thread }, { "from later", test_from_later })
