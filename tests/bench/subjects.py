@@ -248,7 +248,7 @@ class Mailbearer(Subject):
             'log': {'level': 'info'},
             'retry': {'first': '1s', 'longest': '2s'},
             'limits': {'max_sessions': 20000},
-            'queue': {'max_messages': 0},
+            'queue': {'max_messages': 0, 'max_bytes': 0},
         })
         self.daemon.start()
         self.root = self.daemon.process.pid
@@ -275,6 +275,31 @@ class Mailbearer(Subject):
         if status != 200:
             raise RuntimeError(f'/v1/queue/counts says {status}')
         return sum(a['messages'] for a in json.loads(body)['accounts'])
+
+    def stop_and_fill(self, count):
+        """
+        Ends the daemon and puts so many messages into an empty queue, the
+        accounts in turns; their digest.
+        """
+        self.daemon.stop()
+        folder = f'{self.daemon.dir}/state/queue'
+        owner = os.stat(folder)
+        for name in os.listdir(folder):
+            os.remove(f'{folder}/{name}')
+        senders = [a for a in self.accounts() if a.startswith('bench')]
+        done = subprocess.run(
+            [program('fillqueue'), folder, str(count), '10240', *senders],
+            check=True, stdout=subprocess.PIPE, user=owner.st_uid,
+            group=owner.st_gid, extra_groups=[])
+        return json.loads(done.stdout)['xor']
+
+    def courier_peak_mb(self):
+        pid, = self.daemon.roles('courier')
+        with open(f'/proc/{pid}/status', encoding='ascii') as f:
+            for line in f:
+                if line.startswith('VmHWM:'):
+                    return int(line.split()[1]) / 1024
+        return None
 
     def senders_dead(self):
         return all(s['smtp']['state'] == 'reauthorize'
