@@ -262,7 +262,51 @@ static void test_killed_unmended(void)
 	close_noted();
 }
 
+static void add_small(void)
+{
+	struct queue_message *m = message_for("a@x", 3000);
+	struct queue_work *w = accept_it(m);
+
+	CHECK_INT(commit(&w), STORE_OK);
+	queue_message_free(&m);
+}
+
+static void read_alone(const char *sql)
+{
+	CHECK_INT(sqlite3_exec(store->reader.db.handle, sql, NULL, NULL, NULL),
+		  SQLITE_OK);
+}
+
+/*
+ * A checkpoint that a reader stops halfway writes without a sync; the one that
+ * goes on fails to sync both halves. The next must write the first one again.
+ */
+static void test_half_checkpoint(void)
+{
+	open_noted();
+	add_small();
+	read_alone("BEGIN; SELECT count(*) FROM messages");
+	store->writer.db.checkpoint_at = 1;
+	add_small();
+	read_alone("COMMIT");
+	/* the commit's, the log's before the checkpoint, the file's */
+	power_fail(POWER_SYNC, 3, SQLITE_IOERR_FSYNC, false);
+	add_small();
+	CHECK(power_count() >= 3);
+	power_fail(POWER_SYNC, 0, 0, false);
+	for (int i = 0; i < 20; i++) {
+		store->writer.db.checkpoint_at = 1;
+		add_small();
+	}
+	note_version(power_noted(), false);
+	check_one(power_noted(), POWER_SYNCED, 0, inspect_queue);
+	CHECK_INT(variants, 1);
+	CHECK_INT(lost, 0);
+	close_noted();
+}
+
 UNIT_MAIN("power", { "a message's life", test_life },
 	  { "without syncs", test_life_without_syncs },
 	  { "a life on failing disks", test_failing_life },
-	  { "killed unmended", test_killed_unmended })
+	  { "killed unmended", test_killed_unmended },
+	  { "half a checkpoint", test_half_checkpoint })
