@@ -9,73 +9,6 @@
 #define LIST_DEFAULT 100
 #define LIST_MOST 1000
 
-/* ---- one message ---- */
-
-/* Why it waits, in one sentence. */
-static char *why(struct courier *c, const struct queue_message *m)
-{
-	struct outlet *o = outlet_find(c, span_str(m->account));
-	int64_t wait = m->next_s - queue_clock_s(c->store);
-
-	if (m->state == QUEUE_HELD)
-		return mem_strdup("it is held by an operator until "
-				  "mailbearerctl queue release");
-	if (o && o->replaying && !strcmp(o->replaying->message->id, m->id))
-		return mem_strdup("it is being sent now");
-	if (!o || !o->known)
-		return mem_printf("the account %s is not configured any more",
-				  m->account);
-	if (o->state != ACCOUNT_CONNECTED)
-		return mem_printf("the account is %s%s%s%s%s",
-				  account_state_name(o->state),
-				  o->text && *o->text ? ": " : "",
-				  o->text ? o->text : "",
-				  o->step && *o->step ? "; " : "",
-				  o->step ? o->step : "");
-	if (wait > 0)
-		return mem_printf("the provider deferred it (%s); next try in "
-				  "%lld s",
-				  m->last_reply ? m->last_reply : "no reason",
-				  (long long)wait);
-	return mem_strdup("it is behind other mail of the account");
-}
-
-/* What the queue's clock says, on the wall clock. */
-static int64_t next_wall_s(const struct courier *c,
-			   const struct queue_message *m)
-{
-	return clock_wall_s() + m->next_s - queue_clock_s(c->store);
-}
-
-static struct json *message_json(struct courier *c,
-				 const struct queue_message *m)
-{
-	struct json *j = json_new_object(), *recipients = json_new_array();
-	char *reason = why(c, m);
-
-	json_put_str(j, "id", m->id);
-	json_put_int(j, "seq", m->seq);
-	json_put_str(j, "account", m->account);
-	json_put_if(j, "login", m->login);
-	json_put_if(j, "session", m->session);
-	json_put_if(j, "address", m->address);
-	json_put_str(j, "reverse_path", m->reverse_path);
-	for (size_t i = 0; i < m->n_recipients; i++)
-		json_add_str(recipients, m->recipients[i].address);
-	json_put(j, "recipients", recipients);
-	json_put_int(j, "size", (int64_t)m->size);
-	json_put_str(j, "state", queue_state_name(m->state));
-	json_put_int(j, "created", m->created_s);
-	if (m->next_s)
-		json_put_int(j, "next", next_wall_s(c, m));
-	json_put_int(j, "attempts", m->attempts);
-	json_put_if(j, "last_reply", m->last_reply);
-	json_put_if(j, "cause", m->cause);
-	json_put_str(j, "why", reason);
-	mem_free(reason);
-	return j;
-}
-
 /* ---- questions to the store ---- */
 
 /* One request that waits for the store. */
@@ -130,7 +63,7 @@ static void on_list(void *arg, enum store_result r,
 	j = json_new_object();
 	messages = json_new_array();
 	for (i = 0; i < n && admin_page_has_room(&page); i++) {
-		json_add(messages, message_json(a->courier, list[i]));
+		json_add(messages, courier_message_json(a->courier, list[i]));
 		admin_page_add(&page, list[i]->n_recipients);
 	}
 	json_put(j, "messages", messages);
@@ -191,7 +124,7 @@ static void on_one(void *arg, enum store_result r,
 
 	if (failed(a, r == STORE_OK && n == 0 ? STORE_MISSING : r))
 		return;
-	admin_json(a->reply, message_json(a->courier, found[0]));
+	admin_json(a->reply, courier_message_json(a->courier, found[0]));
 	asked_free(a);
 }
 

@@ -348,6 +348,9 @@ void courier_admin(struct courier *c, struct channel *ch,
  * Valid as long as text and the outlets. */
 const char *courier_account_parameter(const struct admin_request *q,
 				      struct buf *text);
+/* ---- admin_message.c ---- */
+struct json *courier_message_json(struct courier *c,
+				  const struct queue_message *m);
 /* ---- admin_history.c ---- */
 void courier_history(const struct admin_request *q);
 

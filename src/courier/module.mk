@@ -2,6 +2,7 @@ noinst_LIBRARIES += libcourier.a
 libcourier_a_SOURCES = \
 	src/courier/admin.c \
 	src/courier/admin_history.c \
+	src/courier/admin_message.c \
 	src/courier/admit.c \
 	src/courier/age.c \
 	src/courier/courier.h \

@@ -32,6 +32,8 @@ static void add_message(struct buf *out, const struct json *m, int64_t now)
 	struct span from = json_get_text(m, "reverse_path");
 
 	text_add_fact(out, "message", json_get_text(m, "id"));
+	text_add_fact(out, "kind", json_get_text(m, "kind"));
+	text_add_fact(out, "about", json_get_text(m, "about"));
 	text_add_fact(out, "state", json_get_text(m, "state"));
 	text_add_fact(out, "account", json_get_text(m, "account"));
 	text_add_fact(out, "login", json_get_text(m, "login"));
@@ -39,6 +41,7 @@ static void add_message(struct buf *out, const struct json *m, int64_t now)
 	text_add_fact(out, "client", json_get_text(m, "address"));
 	text_add_fact(out, "from", from.len > 0 ? from : SPAN("<>"));
 	add_recipients(out, m);
+	text_add_fact(out, "message-id", json_get_text(m, "message_id"));
 	buf_printf(out, "%-12s ", "size");
 	text_add_size(out, json_get_int(m, "size", 0));
 	buf_add_char(out, '\n');

@@ -14,6 +14,7 @@ import time
 from daemon import sanitized
 from harness import main, message
 from lab import until
+from raw import Smtp
 from sandbox_case import BOB, DEMO, SandboxCase
 from senders import submit_all
 
@@ -149,9 +150,33 @@ class History(SandboxCase):
                 with open(f'{folder}/{one}.eml', 'rb') as f:
                     self.assertEqual(f.read(), data)
                 with open(f'{folder}/{one}.json', encoding='utf-8') as f:
-                    self.assertEqual(json.load(f)['recipients'], [BOB])
+                    envelope = json.load(f)
+                self.assertEqual(envelope['recipients'], [BOB])
+                self.assertIn(envelope['message_id'].encode(), data)
         # It only copies.
         self.assertEqual({m['id'] for m in self.queued()}, set(sent))
+
+
+    def test_what_was_asked_of_notices(self):
+        self.die()
+        login = self.daemon.login(DEMO)
+        with Smtp(login.smtp_port, login.ca) as client:
+            client.login(login)
+            for command in (
+                    f'MAIL FROM:<{DEMO}> RET=HDRS ENVID=QQ314159 '
+                    'BODY=8BITMIME',
+                    f'RCPT TO:<{BOB}> NOTIFY=FAILURE,DELAY '
+                    f'ORCPT=rfc822;{BOB}', 'RCPT TO:<carol@example.org>'):
+                self.assertRegex(client.command(command), '^250 ')
+            client.command('DATA')
+            reply = client.command(message(DEMO, BOB, 'asked') + b'.\r\n')
+        found = self.daemon.json('queue', 'show', QUEUED.match(reply)[1])
+        self.assertEqual(found['dsn'], {
+            'ret': 'HDRS', 'envid': 'QQ314159', 'recipients': [{
+                'recipient': BOB, 'notify': 'FAILURE,DELAY',
+                'orcpt': f'rfc822;{BOB}'}]})
+        self.assertTrue(found['body_8bit'])
+        self.assertEqual(found['recipients'], [BOB, 'carol@example.org'])
 
 
 class Long(SandboxCase):
