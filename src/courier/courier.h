@@ -175,6 +175,9 @@ void settle_expired(struct outlet *o, const struct queue_message *m);
 void settle_delayed(struct outlet *o, const struct queue_message *m);
 /* Something is being done to that message in the queue. */
 bool settling(const struct courier *c, const char *id);
+/* Is it being written of a message that it comes again as soon as the account
+ * works? No other may go before it. */
+bool settle_holds_up(const struct outlet *o);
 void settle_free(struct courier *c);
 
 struct settlement;

@@ -5,7 +5,9 @@
  * was in trouble for is not.
  *
  * The next one starts while it is still being written that the one before has
- * gone; it is passed over by its id until then.
+ * gone; it is passed over by its id until then. While it is being written that
+ * one has to wait for the account, none starts: the account may work again
+ * before that is on disk, and the next one would overtake.
  */
 #include "base/clock.h"
 #include "courier/courier.h"
@@ -229,7 +231,8 @@ void replay_run(struct outlet *o)
 {
 	struct queue_message *m;
 
-	if (!o->backlog || o->replaying || o->scanning || o->asked)
+	if (!o->backlog || o->replaying || o->scanning || o->asked ||
+	    settle_holds_up(o))
 		return;
 	m = pick(o);
 	if (!m)

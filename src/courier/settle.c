@@ -107,6 +107,16 @@ bool settling(const struct courier *c, const char *id)
 	return false;
 }
 
+bool settle_holds_up(const struct outlet *o)
+{
+	const struct settlement *s;
+
+	LIST_FOREACH(s, &o->courier->settlements, link)
+		if (s->outlet == o && !s->live && s->rest && !s->rest->next_s)
+			return true;
+	return false;
+}
+
 /* ---- when it is written, or cannot be ---- */
 
 static void log_queued(const struct queue_message *m)
@@ -186,6 +196,7 @@ static void on_committed(void *arg, enum store_result r)
 		/* kept as it was: its next attempt ends here again, but not
 		 * in a circle */
 		store_is_broken(o);
+		replay_restart(o);
 	}
 	outlet_run(o);
 }
