@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "courier/courier.h"
+#include "role/unreachable.h"
 
 /* ---- verdicts ---- */
 
@@ -64,12 +65,6 @@ static enum smtp_verdict_stage verdict_stage(enum smtp_stage s)
 struct verdict_result verdict_of_failure(const struct smtp_failure *f,
 					 bool fresh)
 {
-	static const struct verdict_result lost = {
-		.verdict = VERDICT_TEMPORARY,
-		.cause = "connection-lost",
-		.meaning = "The connection to the provider broke",
-		.step = "Nothing to do: it is tried again by itself",
-	};
 	static const struct verdict_result no_mechanism = {
 		.verdict = VERDICT_ACCOUNT_BLOCKED,
 		.cause = "no-mechanism",
@@ -86,7 +81,13 @@ struct verdict_result verdict_of_failure(const struct smtp_failure *f,
 	if (f->stage == SMTP_STAGE_AUTH && f->code == 0 &&
 	    f->transport == CONN_OK && !f->garbage)
 		return no_mechanism;
-	return f->code == 0 || f->garbage ? lost : smtp_verdict(&in);
+	if (f->garbage)
+		return unreachable(CONN_OK, f->text);
+	if (f->code == 0) /* CONN_OK: it was us who gave up */
+		return unreachable(f->transport == CONN_OK ? CONN_LOST :
+							     f->transport,
+				   f->text);
+	return smtp_verdict(&in);
 }
 
 static void log_attempt(const struct delivery *d, const struct smtp_failure *f,

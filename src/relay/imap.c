@@ -10,6 +10,7 @@
 #include "codec/imap_verdict.h"
 #include "role/grant.h"
 #include "role/report.h"
+#include "role/unreachable.h"
 #include "session/imap_client.h"
 #include "session/imap_server.h"
 #include "session/pump.h"
@@ -127,14 +128,10 @@ static void on_back_ready(void *owner, struct conn **provider,
 			   on_pump_closed, s);
 }
 
-static void provider_away(struct imap_session *s, const char *text)
+static void provider_away(struct imap_session *s, enum conn_failure why,
+			  const char *text)
 {
-	static const struct verdict_result away = {
-		.verdict = VERDICT_TEMPORARY,
-		.cause = "provider-unreachable",
-		.meaning = "The provider's IMAP server does not answer",
-		.step = "Nothing to do: it is tried again by itself",
-	};
+	struct verdict_result away = unreachable(why, text);
 
 	report(s, REPORT_TEMPORARY, &away);
 	refuse(s, IMAP_NO_UNAVAILABLE,
@@ -157,7 +154,7 @@ static void on_back_failed(void *owner, const struct imap_client_failure *f)
 
 	s->back = NULL; /* frees itself */
 	if (f->transport != CONN_OK || f->garbage) {
-		provider_away(s, f->text);
+		provider_away(s, f->garbage ? CONN_OK : f->transport, f->text);
 		return;
 	}
 	v = imap_verdict(&in);
@@ -198,7 +195,7 @@ static void dial(struct imap_session *s, const struct frame *f)
 					  &back_ops, s);
 		grant_clear(&g);
 	} else {
-		provider_away(s, buf_cstr(&why));
+		provider_away(s, CONN_UNTRUSTED, buf_cstr(&why));
 	}
 	buf_clear(&why);
 }

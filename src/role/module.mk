@@ -12,7 +12,9 @@ librole_a_SOURCES = \
 	src/role/report.h \
 	src/role/role.c \
 	src/role/role.h \
-	src/role/syscalls.c
+	src/role/syscalls.c \
+	src/role/unreachable.c \
+	src/role/unreachable.h
 # What a role program links, in this order; fetch and store come before.
 ROLE_LIBS = librole.a libconfig.a libnet.a libcodec.a libbase.a \
 	$(NET_LIBS) $(INIH_LIBS) $(CYAML_LIBS) $(JANSSON_LIBS)

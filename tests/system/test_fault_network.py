@@ -88,8 +88,9 @@ class NetworkCase(TokenCase):
         try:
             until(self.emptied, 'an empty queue', seconds)
         except AssertionError as e:
+            left = self.api('GET', '/v1/queue')[1]['messages']
             raise AssertionError(f'{e}\n{self.daemon.ctl("status")[1]}\n'
-                                 f'{self.daemon.tail()}') from None
+                                 f'{left}\n{self.daemon.tail()}') from None
 
     def fresh_connections(self):
         """What is open is closed; the next to send opens another."""
@@ -422,7 +423,9 @@ class Disguise(NetworkCase):
 
 class Certificates(Disguise):
     def test_certificates(self):
-        for name, text in (('mismatch', '.'), ('untrusted', '.'), ('expired', '.')):
+        for name, text in (('mismatch', 'for another host name'),
+                           ('untrusted', 'not from an authority'),
+                           ('expired', 'has expired')):
             with self.subTest(name):
                 self.fresh_connections()
                 self.box.settings(certificate=name)
@@ -437,15 +440,17 @@ class Stripped(Disguise):
     tls = 'starttls'
 
     def test_starttls_stripped(self):
-        for n, fault in enumerate((
-                {'stage': 'ehlo', 'reply': ['250-mail.example.test',
-                                            '250 AUTH XOAUTH2 PLAIN']},
-                {'stage': 'starttls', 'reply': '454 4.7.0 not now'},
-                {'stage': 'starttls', 'reply': '500 5.5.1 unknown command'})):
+        for n, (text, fault) in enumerate((
+                ('does not offer TLS',
+                 {'stage': 'ehlo', 'reply': ['250-mail.example.test',
+                                             '250 AUTH XOAUTH2 PLAIN']}),
+                ('.', {'stage': 'starttls', 'reply': '454 4.7.0 not now'}),
+                ('.', {'stage': 'starttls',
+                       'reply': '500 5.5.1 unknown command'}))):
             with self.subTest(fault):
                 self.fresh_connections()
                 self.box.fault(protocol='smtp', times=0, **fault)
-                self.refused(f'stripped-{n}', '.')
+                self.refused(f'stripped-{n}', text)
                 self.box.clear()
                 self.mended()
 

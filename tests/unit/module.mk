@@ -247,6 +247,11 @@ tests_unit_test_courier_sent_lookup_LDFLAGS = $(AM_LDFLAGS) \
 tests_unit_test_courier_sent_lookup_LDADD = libcourier.a libsession.a \
 	$(STORE_LIBS) $(ROLE_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_unreachable
+TESTS += tests/unit/test_unreachable
+tests_unit_test_unreachable_SOURCES = tests/unit/test_unreachable.c
+tests_unit_test_unreachable_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_unreachable_LDADD = librole.a $(UNIT_NET_LIBS)
 check_PROGRAMS += tests/unit/test_role_admin
 TESTS += tests/unit/test_role_admin
 tests_unit_test_role_admin_SOURCES = tests/unit/test_role_admin.c
