@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \
 	tests/system/test_kill.py \
+	tests/system/test_lost_replies.py \
 	tests/system/test_mailbox.py \
 	tests/system/test_main_job.py \
 	tests/system/test_power.py \
