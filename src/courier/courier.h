@@ -128,7 +128,7 @@ void delivery_failed_to_connect(struct delivery *d,
 				const struct verdict_result *v, int code,
 				const char *enhanced, const char *text);
 
-/* ---- settle.c: what the queue holds after it ---- */
+/* ---- refusals.c ---- */
 
 /* One recipient that was refused, or must wait. */
 struct refusal {
@@ -143,6 +143,13 @@ struct refusals {
 void refusals_add(struct refusals *r, size_t of, int code,
 		  const char *enhanced, const char *text); /* copies */
 void refusals_clear(struct refusals *r);
+/* Adds the recipients of m that list names, or that none of two lists does. */
+void refusals_named(struct queue_message *to, const struct queue_message *m,
+		    const struct refusals *list);
+void refusals_others(struct queue_message *to, const struct queue_message *m,
+		     const struct refusals *a, const struct refusals *b);
+
+/* ---- settle.c: what the queue holds after it ---- */
 
 /*
  * Each ends the delivery: a live one's client hears what was set before, or

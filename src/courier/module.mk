@@ -15,6 +15,7 @@ libcourier_a_SOURCES = \
 	src/courier/pace.h \
 	src/courier/rate.c \
 	src/courier/rate.h \
+	src/courier/refusals.c \
 	src/courier/replay.c \
 	src/courier/route.c \
 	src/courier/sent_lookup.c \

@@ -38,26 +38,6 @@ struct settlement {
 	LIST_ENTRY(settlement) link;
 };
 
-/* ---- lists of recipients ---- */
-
-void refusals_add(struct refusals *r, size_t of, int code,
-		  const char *enhanced, const char *text)
-{
-	r->list = mem_realloc(r->list, (r->n + 1) * sizeof(*r->list));
-	r->list[r->n++] = (struct refusal){ of, code, mem_strdup(enhanced),
-					    mem_strdup(text) };
-}
-
-void refusals_clear(struct refusals *r)
-{
-	for (size_t i = 0; i < r->n; i++) {
-		mem_free((char *)(uintptr_t)r->list[i].enhanced);
-		mem_free((char *)(uintptr_t)r->list[i].text);
-	}
-	mem_free(r->list);
-	*r = (struct refusals){ NULL, 0 };
-}
-
 /* ---- life ---- */
 
 static void commit(void *settlement);
@@ -218,37 +198,6 @@ static void add_message(struct settlement *s, struct queue_work *w)
 		queue_work_remove(w, s->message->id);
 }
 
-static void add_of(struct queue_message *to, const struct queue_message *m,
-		   const struct refusals *list)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const struct queue_recipient *r =
-			&m->recipients[list->list[i].of];
-
-		queue_message_add_recipient(to, r->address, r->notify,
-					    r->orcpt);
-	}
-}
-
-/* The recipients of m that stand in none of the two lists. */
-static void add_others(struct queue_message *to, const struct queue_message *m,
-		       const struct refusals *a, const struct refusals *b)
-{
-	size_t i, in_a = 0, in_b = 0;
-
-	for (i = 0; i < m->n_recipients; i++) {
-		const struct queue_recipient *r = &m->recipients[i];
-
-		if (in_a < a->n && a->list[in_a].of == i)
-			in_a++;
-		else if (in_b < b->n && b->list[in_b].of == i)
-			in_b++;
-		else
-			queue_message_add_recipient(to, r->address, r->notify,
-						    r->orcpt);
-	}
-}
-
 static void record_for(const struct settlement *s, struct queue_work *w,
 		       enum history_result how, const char *reply,
 		       const struct queue_recipient *to, size_t n)
@@ -268,11 +217,11 @@ static void record_parts(const struct settlement *s, struct queue_work *w)
 	struct queue_message *sent = queue_message_new();
 	struct queue_message *told = queue_message_new();
 
-	add_others(sent, s->message, &s->told, &s->waiting);
+	refusals_others(sent, s->message, &s->told, &s->waiting);
 	record_for(s, w, HISTORY_PARTLY, s->reply, sent->recipients,
 		   sent->n_recipients);
 	if (s->told.n) {
-		add_of(told, s->message, &s->told);
+		refusals_named(told, s->message, &s->told);
 		record_for(s, w, HISTORY_BOUNCED, s->told.list[0].text,
 			   told->recipients, told->n_recipients);
 	}
@@ -535,7 +484,7 @@ static struct queue_message *rest_of(const struct queue_message *m,
 	struct queue_message *rest = queue_message_copy(m);
 
 	queue_message_clear_recipients(rest);
-	add_of(rest, m, again);
+	refusals_named(rest, m, again);
 	return rest;
 }
 
