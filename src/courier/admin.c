@@ -1,7 +1,6 @@
 /*
  * The queue as operators see it.
  */
-#include "base/clock.h"
 #include "base/log.h"
 #include "codec/base64.h"
 #include "courier/courier.h"

@@ -565,6 +565,11 @@ class Terminal(Case):
         for words, want in ((['sta'], 'status'),
                             (['queue', 'ex'], 'export'),
                             (['queue', 'list', '--he'], '--held'),
+                            (['hi'], 'history'),
+                            (['history', '--fa'], '--fallback'),
+                            (['history', '--since', '7'], '7d'),
+                            (['login', 'add', '--per'], '--per-hour'),
+                            (['queue', 'export', '--to', '/us'], '/usr'),
                             (['auth', 'sc'], 'scanner@contoso.com')):
             done = subprocess.run(
                 ['bash', '-c', f'. {script}; COMP_WORDS=(m "$@"); '
