@@ -102,33 +102,3 @@ void queue_work_record(struct queue_work *w, enum history_result r,
 	if (end->recipients)
 		set_recipients(s->m, end);
 }
-
-/* ---- the old way ---- */
-
-void queue_add(struct queue_store *q, const struct queue_message *m, int fd,
-	       const struct queue_limits *limits, queue_done_fn *done,
-	       void *arg)
-{
-	struct queue_work *w = queue_work_new(q);
-
-	queue_work_add(w, m, fd, 0, limits);
-	queue_commit(&w, done, arg);
-}
-
-void queue_update(struct queue_store *q, const struct queue_message *m,
-		  queue_done_fn *done, void *arg)
-{
-	struct queue_work *w = queue_work_new(q);
-
-	queue_work_update(w, m);
-	queue_commit(&w, done, arg);
-}
-
-void queue_remove(struct queue_store *q, const char *id, queue_done_fn *done,
-		  void *arg)
-{
-	struct queue_work *w = queue_work_new(q);
-
-	queue_work_remove(w, id);
-	queue_commit(&w, done, arg);
-}

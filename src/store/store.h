@@ -130,21 +130,4 @@ void queue_counts(struct queue_store *q, queue_count_fn *fn, void *arg);
 /* Calls with this arg are not completed any more (the asker went away). */
 void queue_forget(struct queue_store *q, const void *arg);
 
-/* ---- the old way, until courier speaks works ---- */
-/*
- * Stores envelope and body (fd is read from offset 0, m->size bytes; it is
- * duplicated) in one transaction. m is copied. done gets the result.
- * max_bytes and max_messages bound the queue; 0: unbounded.
- */
-void queue_add(struct queue_store *q, const struct queue_message *m, int fd,
-	       const struct queue_limits *limits, queue_done_fn *done,
-	       void *arg);
-
-/* Records an attempt: attempts, next_s, last_reply, cause, recipients left. */
-void queue_update(struct queue_store *q, const struct queue_message *m,
-		  queue_done_fn *done, void *arg);
-/* Gone: delivered, bounced or deleted. */
-void queue_remove(struct queue_store *q, const char *id, queue_done_fn *done,
-		  void *arg);
-
 #endif
