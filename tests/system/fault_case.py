@@ -147,7 +147,7 @@ class FaultCase(UsersCase):
             raise AssertionError(
                 f'{e}\n{self.daemon.ctl("status")[1]}\n'
                 f'{self.daemon.ctl("queue", "list", "--json")[1]}\n'
-                f'{self.daemon.tail(80)}') from None
+                f'{self.daemon.tail(60)}') from None
 
     # ---- messages
 

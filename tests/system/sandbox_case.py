@@ -109,8 +109,12 @@ class UsersCase(SandboxCase):
     services = ('smtp',)
 
     @classmethod
+    def start_box(cls):
+        return sandbox.start()
+
+    @classmethod
     def setUpClass(cls):
-        cls.box = sandbox.start()
+        cls.box = cls.start_box()
         cls.addClassCleanup(cls.box.stop)
         cls.launch([{'address': f'{user}@example.test', 'provider': 'sandbox',
                      'services': list(cls.services),
