@@ -130,7 +130,10 @@ void delivery_failed_to_connect(struct delivery *d,
 
 /* ---- refusals.c ---- */
 
-/* One recipient that was refused, or must wait. */
+/*
+ * What was said of one recipient that was refused or must wait; or that was
+ * accepted (code 2xx) and whose sender wants to hear of it from us.
+ */
 struct refusal {
 	size_t of; /* index among the message's recipients */
 	int code;
@@ -163,8 +166,9 @@ void settle_queue(struct delivery *d, const char *cause, const char *reply,
 /* Replayed: stays; own: put off by its own back-off. */
 void settle_put_off(struct delivery *d, const char *cause, const char *reply,
 		    bool own);
-/* The provider has it for everybody. */
-void settle_delivered(struct delivery *d, const char *reply);
+/* The provider has it for everybody; relayed is told. Takes that over. */
+void settle_delivered(struct delivery *d, struct refusals *relayed,
+		      const char *reply);
 /* Replayed: gone without having been sent now. */
 void settle_gone(struct delivery *d, enum history_result how,
 		 const char *reply);
@@ -173,10 +177,12 @@ void settle_bounce(struct delivery *d, enum history_result how,
 		   struct refusals *r);
 /*
  * The provider has it for some. refused go back, again stay for later; the
- * others must not get it twice. Takes both over.
+ * others must not get it twice, and relayed of them is told. Takes all over.
  */
-void settle_partly(struct delivery *d, struct refusals *refused,
-		   struct refusals *again, const char *reply);
+struct split {
+	struct refusals refused, again, relayed;
+};
+void settle_partly(struct delivery *d, struct split *s, const char *reply);
 /* The queued message m is too old, or its sender is told of the delay. */
 void settle_expired(struct outlet *o, const struct queue_message *m);
 void settle_delayed(struct outlet *o, const struct queue_message *m);
@@ -334,13 +340,17 @@ struct notice {
 	int fd; /* its content */
 };
 /*
- * Makes the notice of that kind (RFC 3464) to the reverse-path of m about
- * the recipients of list; head is the beginning of m's content. False: none
- * is due, as for the null reverse-path and for notices.
+ * Makes the notice (RFC 3464) to the reverse-path of m about the recipients of
+ * told, which failed or (kind: a notice of delay) must wait, and of relayed.
+ * head is the beginning of m's content. False: none is due, as for the null
+ * reverse-path, for notices, and where the sender wants none (RFC 3461 §4.1).
  */
 bool notice_build(struct courier *c, enum queue_kind kind,
-		  const struct queue_message *m, const struct refusals *list,
-		  struct span head, struct notice *out);
+		  const struct queue_message *m, const struct refusals *told,
+		  const struct refusals *relayed, struct span head,
+		  struct notice *out);
+/* Somebody wants to be told that it was passed on to that recipient. */
+bool notice_wanted_of_success(const struct queue_recipient *r);
 void notice_clear(struct notice *n);
 /*
  * What stands in front of a notice's content when that account sends it:

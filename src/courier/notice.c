@@ -28,12 +28,108 @@ void notice_head(struct buf *out, const char *account)
 	dsn_from(out, account);
 }
 
-static void build(struct buf *out, struct courier *c,
-		  const struct queue_message *m, struct span head,
-		  const struct refusals *list, struct queue_message *notice)
+/* ---- who is to be told of what (RFC 3461 §4.1) ---- */
+
+/* Unstated is: of failures, and of delays if we like. */
+static bool wanted(const struct queue_recipient *r, unsigned bits)
 {
-	struct dsn_recipient *r = mem_array(list->n, sizeof(*r));
-	struct buf date = BUF_INIT, arrival = BUF_INIT;
+	unsigned notify = r->notify ? r->notify : SMTP_NOTIFY_FAILURE |
+							  SMTP_NOTIFY_DELAY;
+
+	return notify & bits;
+}
+
+bool notice_wanted_of_success(const struct queue_recipient *r)
+{
+	return wanted(r, SMTP_NOTIFY_SUCCESS);
+}
+
+struct told {
+	struct dsn_recipient *list;
+	size_t n;
+};
+
+static void tell(struct told *t, const struct queue_message *m,
+		 const struct refusals *list, enum dsn_action action)
+{
+	static const unsigned bits[] = {
+		[DSN_FAILED] = SMTP_NOTIFY_FAILURE,
+		[DSN_DELAYED] = SMTP_NOTIFY_DELAY,
+		[DSN_RELAYED] = SMTP_NOTIFY_SUCCESS,
+	};
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct refusal *one = &list->list[i];
+		const struct queue_recipient *r = &m->recipients[one->of];
+
+		if (wanted(r, bits[action]))
+			t->list[t->n++] = (struct dsn_recipient){
+				r->address, action, one->enhanced, one->code,
+				one->text, r->orcpt
+			};
+	}
+}
+
+/* A notice that says of one that he failed is one of failure. */
+static enum queue_kind kind_of(const struct told *t)
+{
+	static const enum queue_kind kinds[] = {
+		[DSN_FAILED] = QUEUE_FAILURE_NOTICE,
+		[DSN_DELAYED] = QUEUE_DELAY_NOTICE,
+		[DSN_RELAYED] = QUEUE_RELAY_NOTICE,
+	};
+
+	return kinds[t->list[0].action];
+}
+
+/* ---- what is said ---- */
+
+/* The dates of a notice; what is not known is empty. */
+struct dates {
+	struct buf now, arrival, until;
+};
+
+static const char *known(struct buf *b)
+{
+	return buf_len(b) ? buf_cstr(b) : NULL;
+}
+
+static void add_dates(struct dates *t, const struct courier *c,
+		      const struct queue_message *m)
+{
+	int64_t now = clock_wall_s();
+	int64_t left = m->accepted_s + c->config->max_age -
+		       queue_clock_s(c->store);
+
+	header_date(&t->now, now, 0);
+	header_date(&t->arrival, m->created_s, 0);
+	if (m->accepted_s && left > 0)
+		header_date(&t->until, now + left, 0);
+}
+
+static void clear_dates(struct dates *t)
+{
+	buf_clear(&t->now);
+	buf_clear(&t->arrival);
+	buf_clear(&t->until);
+}
+
+/* What somebody has to do before the account sends again, or NULL. */
+static const char *step_of(const struct outlet *o)
+{
+	return o && o->known && !outlet_sends(o) &&
+			       o->state != ACCOUNT_RETRYING && o->step &&
+			       *o->step ?
+		       o->step : NULL;
+}
+
+static void build(struct buf *out, struct courier *c,
+		  const struct queue_message *m, const struct told *t,
+		  struct span head, struct queue_message *notice)
+{
+	const struct outlet *o = outlet_find(c, span_str(m->account));
+	bool said = t->list[0].code != 0; /* just now */
+	struct dates dates = { BUF_INIT, BUF_INIT, BUF_INIT };
 	char boundary[ID_SIZE];
 	struct dsn_needs needs;
 	struct dsn d = { .hostname = c->config->hostname,
@@ -42,33 +138,25 @@ static void build(struct buf *out, struct courier *c,
 			 .boundary = boundary,
 			 .queue_id = m->id,
 			 .account = m->account,
+			 .remote_mta = said && o ? o->host : NULL,
 			 .envid = m->envid,
+			 .step = said ? NULL : step_of(o),
 			 .content = head,
 			 .whole = head.len == m->size,
 			 .ret = m->ret,
-			 .recipients = r,
-			 .n_recipients = list->n };
+			 .recipients = t->list,
+			 .n_recipients = t->n };
 
-	for (size_t i = 0; i < list->n; i++)
-		r[i] = (struct dsn_recipient){
-			m->recipients[list->list[i].of].address,
-			notice->kind == QUEUE_DELAY_NOTICE ? DSN_DELAYED :
-							     DSN_FAILED,
-			list->list[i].enhanced, list->list[i].code,
-			list->list[i].text,
-			m->recipients[list->list[i].of].orcpt
-		};
 	random_id(boundary);
-	header_date(&date, clock_wall_s(), 0);
-	header_date(&arrival, m->created_s, 0);
-	d.date = buf_cstr(&date);
-	d.arrival = buf_cstr(&arrival);
+	add_dates(&dates, c, m);
+	d.date = buf_cstr(&dates.now);
+	d.arrival = buf_cstr(&dates.arrival);
+	d.retry_until = known(&dates.until);
+	d.last_attempt = said ? d.date : NULL;
 	needs = dsn_build(out, &d);
 	notice->body_8bit = needs.body_8bit;
 	notice->smtputf8 = needs.smtputf8;
-	buf_clear(&date);
-	buf_clear(&arrival);
-	mem_free(r);
+	clear_dates(&dates);
 }
 
 static int body_in_memory(const struct buf *body)
@@ -83,7 +171,8 @@ static int body_in_memory(const struct buf *body)
 	return fd; /* -1: the queue says that it cannot be read */
 }
 
-static struct queue_message *envelope(enum queue_kind kind,
+static struct queue_message *envelope(const struct courier *c,
+				      enum queue_kind kind,
 				      const struct queue_message *m)
 {
 	struct queue_message *n = queue_message_new();
@@ -96,22 +185,40 @@ static struct queue_message *envelope(enum queue_kind kind,
 	n->reverse_path = mem_strdup(m->account);
 	n->created_s = clock_wall_s();
 	n->cause = mem_strdup("notice");
-	queue_message_add_recipient(n, m->reverse_path, 0, NULL);
+	n->message_id = mem_printf("<%s@%s>", n->id, c->config->hostname);
+	/* a provider must not tell the account that its notice failed */
+	queue_message_add_recipient(n, m->reverse_path, SMTP_NOTIFY_NEVER,
+				    NULL);
 	return n;
 }
 
-bool notice_build(struct courier *c, enum queue_kind kind,
-		  const struct queue_message *m, const struct refusals *list,
-		  struct span head, struct notice *out)
+static void make(struct courier *c, const struct queue_message *m,
+		 const struct told *t, struct span head, struct notice *out)
 {
 	struct buf body = BUF_INIT;
 
-	if (notice_is(m) || !m->reverse_path || !*m->reverse_path)
-		return false;
-	out->message = envelope(kind, m);
-	build(&body, c, m, head, list, out->message);
+	out->message = envelope(c, kind_of(t), m);
+	build(&body, c, m, t, head, out->message);
 	out->message->size = buf_len(&body);
 	out->fd = body_in_memory(&body);
 	buf_clear(&body);
-	return true;
+}
+
+bool notice_build(struct courier *c, enum queue_kind kind,
+		  const struct queue_message *m, const struct refusals *told,
+		  const struct refusals *relayed, struct span head,
+		  struct notice *out)
+{
+	struct told t = { .n = 0 };
+
+	if (notice_is(m) || !m->reverse_path || !*m->reverse_path)
+		return false;
+	t.list = mem_array(told->n + relayed->n, sizeof(*t.list));
+	tell(&t, m, told,
+	     kind == QUEUE_DELAY_NOTICE ? DSN_DELAYED : DSN_FAILED);
+	tell(&t, m, relayed, DSN_RELAYED);
+	if (t.n)
+		make(c, m, &t, head, out);
+	mem_free(t.list);
+	return t.n > 0;
 }

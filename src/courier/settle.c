@@ -28,6 +28,7 @@ struct settlement {
 
 	enum queue_kind telling; /* a notice is due, QUEUE_MAIL: none */
 	struct refusals told;    /* about these */
+	struct refusals relayed; /* and that these were passed on */
 	struct refusals waiting; /* these are tried again */
 	struct notice notice;
 
@@ -62,6 +63,7 @@ static void settlement_free(struct settlement *s)
 	queue_message_free(&s->message);
 	queue_message_free(&s->rest);
 	refusals_clear(&s->told);
+	refusals_clear(&s->relayed);
 	refusals_clear(&s->waiting);
 	notice_clear(&s->notice);
 	mem_free(s->via);
@@ -166,7 +168,8 @@ static void on_committed(void *arg, enum store_result r)
 	}
 	if (r == STORE_OK)
 		written(s);
-	if (!done && d)
+	/* that it was passed on is true without the notice that says so */
+	if (!done && d && (s->rest || s->told.n))
 		admit_not_stored(d, r);
 	settlement_free(s);
 	if (d) {
@@ -252,8 +255,8 @@ static void commit(void *arg)
 
 static void build_notice(struct settlement *s, struct span head)
 {
-	if (!notice_build(s->courier, s->telling, s->message, &s->told, head,
-			  &s->notice) &&
+	if (!notice_build(s->courier, s->telling, s->message, &s->told,
+			  &s->relayed, head, &s->notice) &&
 	    s->recorded && s->how == HISTORY_BOUNCED && !s->sent)
 		s->how = HISTORY_DROPPED;
 }
@@ -398,11 +401,19 @@ static void record_live(struct delivery *d, const char *reply)
 	queue_commit_later(&w);
 }
 
-void settle_delivered(struct delivery *d, const char *reply)
+static void tell_relayed(struct settlement *s, struct refusals *relayed)
+{
+	s->relayed = *relayed;
+	if (s->relayed.n)
+		s->telling = QUEUE_RELAY_NOTICE;
+}
+
+void settle_delivered(struct delivery *d, struct refusals *relayed,
+		      const char *reply)
 {
 	struct settlement *s;
 
-	if (d->live) {
+	if (d->live && !relayed->n) {
 		record_live(d, reply);
 		delivery_answer(d);
 		return;
@@ -410,6 +421,7 @@ void settle_delivered(struct delivery *d, const char *reply)
 	s = settlement_of(d);
 	s->sent = true;
 	record_as(s, HISTORY_DELIVERED, reply);
+	tell_relayed(s, relayed);
 	start_and_free(s, d);
 }
 
@@ -498,17 +510,17 @@ static void keep_rest(struct settlement *s)
 	mem_free(reply);
 }
 
-void settle_partly(struct delivery *d, struct refusals *refused,
-		   struct refusals *again, const char *reply)
+void settle_partly(struct delivery *d, struct split *p, const char *reply)
 {
 	struct settlement *s = settlement_of(d);
 
 	s->sent = true;
 	record_as(s, HISTORY_PARTLY, reply);
-	s->told = *refused;
-	s->waiting = *again;
+	s->told = p->refused;
+	s->waiting = p->again;
 	if (s->waiting.n)
 		keep_rest(s);
+	tell_relayed(s, &p->relayed);
 	if (s->told.n)
 		s->telling = QUEUE_FAILURE_NOTICE;
 	start_and_free(s, d);

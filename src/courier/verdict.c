@@ -170,33 +170,37 @@ static bool try_later(const struct smtp_recipient_result *r)
 	return smtp_verdict(&in).verdict != VERDICT_MESSAGE_FAULT;
 }
 
-static void split_recipients(const struct smtp_result *r,
-			     struct refusals *refused, struct refusals *again)
+static void split_recipients(struct split *s, const struct queue_message *m,
+			     const struct smtp_result *r)
 {
 	for (size_t i = 0; i < r->n_recipients; i++) {
 		const struct smtp_recipient_result *one = &r->recipients[i];
 
 		if (one->code / 100 != 2)
-			refusals_add(try_later(one) ? again : refused, i,
-				     one->code, one->enhanced, one->text);
+			refusals_add(try_later(one) ? &s->again : &s->refused,
+				     i, one->code, one->enhanced, one->text);
+		/* with DSN there it was passed on, and is not our affair */
+		else if (!r->dsn && notice_wanted_of_success(&m->recipients[i]))
+			refusals_add(&s->relayed, i, r->last.code,
+				     r->last.enhanced, r->last.text);
 	}
 }
 
 static void accepted(struct delivery *d, const struct smtp_result *r)
 {
-	struct refusals refused = { NULL, 0 }, again = { NULL, 0 };
+	struct split s = { .refused = { NULL, 0 } };
 	char *reply = reply_text(r->last.code, r->last.enhanced, r->last.text);
 
-	split_recipients(r, &refused, &again);
+	split_recipients(&s, d->message, r);
 	log_attempt(d, &r->last, NULL);
 	outlet_works(d->via);
 	delivery_set_answer(d, 250,
 			    *r->last.enhanced ? r->last.enhanced : "2.0.0",
 			    r->last.text);
-	if (refused.n || again.n)
-		settle_partly(d, &refused, &again, reply);
+	if (s.refused.n || s.again.n)
+		settle_partly(d, &s, reply);
 	else
-		settle_delivered(d, reply);
+		settle_delivered(d, &s.relayed, reply);
 	mem_free(reply);
 }
 

@@ -32,7 +32,8 @@ struct queue_message *queue_message_new(void)
 const char *queue_kind_name(enum queue_kind k)
 {
 	static const char *const names[] = { "mail", "failure-notice",
-					     "delay-notice" };
+					     "delay-notice",
+					     "relay-notice" };
 
 	_Static_assert(ARRAY_SIZE(names) == QUEUE_KIND_COUNT, "a name each");
 	return names[k];

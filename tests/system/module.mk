@@ -52,11 +52,13 @@ EXTRA_DIST += \
 	tests/system/test_lost_replies.py \
 	tests/system/test_mailbox.py \
 	tests/system/test_main_job.py \
+	tests/system/test_notices.py \
 	tests/system/test_power.py \
 	tests/system/test_queue.py \
 	tests/system/test_replies.py \
 	tests/system/test_scale.py \
 	tests/system/test_secrets.py \
+	tests/system/test_submission.py \
 	tests/system/test_supervisor.py \
 	tests/system/test_token_faults.py \
 	tests/system/test_tokens.py \
