@@ -36,8 +36,9 @@
 #define uthash_fatal(msg) mem_exhausted(msg)
 
 struct courier;
-struct sent_lookup;
+struct errand;
 struct outlet;
+struct sent_lookup;
 struct wire;
 
 /* ---- delivery.c ---- */
@@ -278,13 +279,16 @@ struct outlet {
 	struct queue_message *page[REPLAY_PAGE];
 	size_t page_at, page_n;
 	struct queue_message *asked; /* may it be sent? store or Sent tells */
-	struct sent_lookup *lookup;       /* Sent, for asked */
+	struct sent_lookup *lookup;  /* Sent, for asked */
 	struct delivery *replaying;
 
 	/* notices that go out through others while it cannot send */
 	bool notices;        /* there may be some */
 	bool routing;        /* the store is asked for them */
 	struct delivery *notifying;
+	struct errand *append;    /* notifying, into the INBOX */
+	int64_t append_after_ms;  /* monotonic; IMAP did not work */
+	struct timer *route;      /* look again then */
 
 	UT_hash_handle hh;
 };
@@ -329,6 +333,8 @@ void route_run(struct outlet *o);
 void route_others(struct courier *c);
 /* For courier->route. */
 void route_all(void *courier);
+/* Gives up what only waits for IMAP. */
+void route_stop(struct outlet *o);
 
 /* ---- age.c: the queue's clock against warn_after and max_age ---- */
 /* For courier->age. */

@@ -82,6 +82,11 @@ void delivery_free(struct delivery *d)
 bool delivery_in_hand(const struct courier *c, const char *id)
 {
 	const struct delivery *d;
+	const struct outlet *o;
+
+	for (o = c->outlets; o; o = o->hh.next)
+		if (o->lookup && !strcmp(o->asked->id, id))
+			return true;
 
 	TAILQ_FOREACH(d, &c->others, link)
 		if (!strcmp(d->message->id, id))

@@ -21,8 +21,9 @@ struct errand {
 	char *message_id; /* NULL: appending */
 	int64_t since_s;
 
-	/* appending: the body in the queue */
+	/* appending: head, then the body in the queue */
 	char *id;
+	struct buf head;
 	uint64_t size, given;
 	size_t chunk;
 };
@@ -47,6 +48,7 @@ void errand_cancel(struct errand **ep)
 	mem_free(e->account);
 	mem_free(e->message_id);
 	mem_free(e->id);
+	buf_clear(&e->head);
 	mem_free(e);
 }
 
@@ -128,6 +130,11 @@ static void want_content(void *owner)
 {
 	struct errand *e = owner;
 
+	if (e->given == 0 && buf_len(&e->head) > 0) {
+		e->given = buf_len(&e->head);
+		imap_mailbox_content(e->mailbox, buf_span(&e->head));
+		return;
+	}
 	queue_read_chunk(e->c->store, e->id, e->chunk++, on_chunk, e);
 }
 
@@ -233,13 +240,14 @@ struct errand *errand_find(struct courier *c, const char *account,
 }
 
 struct errand *errand_append(struct courier *c, const char *account,
-			     const char *id, uint64_t size, errand_fn *done,
-			     void *arg)
+			     struct span head, const struct queue_message *m,
+			     errand_fn *done, void *arg)
 {
 	struct errand *e = errand_new(c, account, done, arg);
 
-	e->id = mem_strdup(id);
-	e->size = size;
+	e->id = mem_strdup(m->id);
+	buf_add(&e->head, head);
+	e->size = head.len + m->size;
 	ask_grant(e);
 	return e;
 }

@@ -10,6 +10,7 @@
 
 struct courier;
 struct errand;
+struct queue_message;
 
 struct errand_result {
 	enum imap_mailbox_outcome outcome;
@@ -25,10 +26,10 @@ typedef void errand_fn(void *arg, const struct errand_result *r);
 struct errand *errand_find(struct courier *c, const char *account,
 			   const struct imap_mailbox_query *q, errand_fn *done,
 			   void *arg);
-/* Puts the body of a message of the queue into the INBOX. */
+/* Puts head and the body of a message of the queue into the INBOX. */
 struct errand *errand_append(struct courier *c, const char *account,
-			     const char *id, uint64_t size, errand_fn *done,
-			     void *arg);
+			     struct span head, const struct queue_message *m,
+			     errand_fn *done, void *arg);
 /* No callback. */
 void errand_cancel(struct errand **ep);
 

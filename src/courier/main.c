@@ -151,6 +151,7 @@ static void drain(void *owner)
 
 	c->draining = true;
 	for (o = c->outlets; o; o = o->hh.next) {
+		route_stop(o);
 		while ((d = TAILQ_FIRST(&o->waiting))) {
 			if (d->live)
 				settle_queue(d, "stopping", NULL, false);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "courier/courier.h"
+#include "courier/errand.h"
 
 #define GRANT_MS (30 * MSEC_PER_SEC)
 /* A token with less life than this is not worth a login. */
@@ -21,7 +22,7 @@ static void on_retry(void *arg)
 	outlet_run(o);
 }
 
-static void on_pace(void *arg)
+static void run_again(void *arg)
 {
 	outlet_run(arg);
 }
@@ -59,7 +60,8 @@ struct outlet *outlet_get(struct courier *c, struct span account)
 	o->backlog = o->notices = true;
 	o->retry = timer_new(c->loop, on_retry, o);
 	o->due = timer_new(c->loop, replay_due, o);
-	o->pace = timer_new(c->loop, on_pace, o);
+	o->pace = timer_new(c->loop, run_again, o);
+	o->route = timer_new(c->loop, run_again, o);
 	TAILQ_INIT(&o->waiting);
 	LIST_INIT(&o->wires);
 	HASH_ADD_KEYPTR(hh, c->outlets, o->key, strlen(o->key), o);
@@ -89,6 +91,8 @@ void outlet_free(struct outlet *o)
 	timer_free(&o->retry);
 	timer_free(&o->due);
 	timer_free(&o->pace);
+	timer_free(&o->route);
+	errand_cancel(&o->append);
 	replay_free(o);
 	clear_grant(o);
 	mem_free(o->account);

@@ -1,14 +1,30 @@
 /*
  * Routes: how a notice reaches its reader while its own account cannot send.
- * It stays in that account's queue and goes out through another: the
- * account's fallback, else [notify] mail_account. Once the account works
- * again, replay takes what is left.
+ * It stays in that account's queue until it has gone, by the first way that
+ * works:
+ *
+ * - into the INBOX over IMAP, where it is for the account's own owner: SMTP
+ *   may be dead while IMAP works;
+ * - through the account's fallback, else through [notify] mail_account;
+ * - into the INBOX all the same, where there are no such accounts: whoever
+ *   owns the mailbox is told, which is better than nobody.
+ *
+ * Once the account works again, replay takes what is left.
  */
+#include <strings.h>
+
 #include "base/clock.h"
 #include "courier/courier.h"
+#include "courier/errand.h"
 
 #define PAGE 16
 #define OTHERS_MS MSEC_PER_SEC
+/* IMAP that failed is not asked again sooner; where a human must act, or
+ * there is none, much later. */
+#define APPEND_AGAIN_MS (2 * 60 * MSEC_PER_SEC)
+#define APPEND_HOPELESS_MS (60 * 60 * MSEC_PER_SEC)
+/* An account that only stumbles sends by itself in a moment. */
+#define STUMBLE_S 600
 
 static struct outlet *usable(struct courier *c, const char *account)
 {
@@ -25,35 +41,118 @@ static struct outlet *other(const struct outlet *o)
 	struct courier *c = o->courier;
 	struct outlet *via = usable(c, o->fallback);
 
-	if (!via)
+	if (!via || via == o)
 		via = usable(c, c->config->notify_mail_account);
 	return via == o ? NULL : via;
 }
 
-static bool ready(struct outlet *o, const struct queue_message *m)
+/* There are accounts that may send for o, if not now. */
+static bool has_others(const struct outlet *o)
+{
+	const char *account = o->courier->config->notify_mail_account;
+
+	return (o->fallback && *o->fallback) ||
+	       (account && strcasecmp(account, o->account) != 0);
+}
+
+/* ---- the INBOX ---- */
+
+static bool may_append(const struct outlet *o)
+{
+	return o->state != ACCOUNT_DISABLED &&
+	       clock_mono_ms() >= o->append_after_ms;
+}
+
+static bool stumbles(const struct outlet *o, const struct queue_message *m)
+{
+	bool passing = o->state == ACCOUNT_CONNECTED ||
+		       o->state == ACCOUNT_RETRYING;
+
+	return passing && queue_clock_s(o->courier->store) - m->accepted_s <
+				  STUMBLE_S;
+}
+
+static bool is_for_owner(const struct outlet *o, const struct queue_message *m)
+{
+	return m->n_recipients == 1 &&
+	       !strcasecmp(m->recipients[0].address, o->account);
+}
+
+static bool goes_into_inbox(const struct outlet *o,
+			    const struct queue_message *m)
+{
+	return may_append(o) && !stumbles(o, m) &&
+	       (is_for_owner(o, m) || !has_others(o));
+}
+
+static void on_appended(void *arg, const struct errand_result *r)
+{
+	struct outlet *o = arg;
+	struct delivery *d = o->notifying;
+	int64_t pause = r->hopeless ? APPEND_HOPELESS_MS : APPEND_AGAIN_MS;
+
+	o->append = NULL; /* is freed */
+	if (r->outcome == IMAP_MAILBOX_APPENDED) {
+		settle_delivered(d, "put into the INBOX");
+	} else {
+		o->append_after_ms = clock_mono_ms() + pause;
+		timer_set(o->route, pause);
+		delivery_free(d);
+	}
+	outlet_run(o);
+}
+
+static void append(struct outlet *o, struct queue_message *m)
+{
+	struct buf head = BUF_INIT;
+	struct delivery *d = delivery_replay(o, o, m);
+
+	/* nobody else may send it meanwhile */
+	delivery_move(d, DELIVERY_SETTLING);
+	notice_head(&head, o->account);
+	o->notifying = d;
+	o->append = errand_append(o->courier, o->account, buf_span(&head), m,
+				  on_appended, o);
+	buf_clear(&head);
+}
+
+/* ---- which, and where ---- */
+
+static bool ready(const struct outlet *o, const struct queue_message *m)
 {
 	return !delivery_in_hand(o->courier, m->id) &&
+	       !(o->replaying && !strcmp(o->replaying->message->id, m->id)) &&
 	       m->next_s <= queue_clock_s(o->courier->store);
+}
+
+/* False: there is no way now. */
+static bool send(struct outlet *o, const struct queue_message *m)
+{
+	struct outlet *via = other(o);
+
+	if (goes_into_inbox(o, m)) {
+		append(o, queue_message_copy(m));
+	} else if (via) {
+		o->notifying = delivery_replay(o, via, queue_message_copy(m));
+		outlet_run(via);
+	} else {
+		return false;
+	}
+	return true;
 }
 
 static void on_notices(void *arg, enum store_result r,
 		       struct queue_message *const *list, size_t n)
 {
 	struct outlet *o = arg;
-	struct outlet *via = other(o);
 
 	o->routing = false;
 	o->notices = r != STORE_OK || n > 0;
-	if (!via || outlet_sends(o))
+	if (o->courier->draining || outlet_sends(o) || o->notifying)
 		return;
-	for (size_t i = 0; i < n; i++) {
-		if (!ready(o, list[i]))
-			continue;
-		o->notifying = delivery_replay(o, via,
-					       queue_message_copy(list[i]));
-		outlet_run(via);
-		return;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (ready(o, list[i]) && send(o, list[i]))
+			return;
 }
 
 void route_run(struct outlet *o)
@@ -63,7 +162,8 @@ void route_run(struct outlet *o)
 				     .notices = true,
 				     .limit = PAGE };
 
-	if (!o->notices || o->routing || o->notifying || !other(o))
+	if (!o->known || !o->notices || o->routing || o->notifying ||
+	    (!other(o) && !may_append(o)))
 		return;
 	o->routing = true;
 	queue_list(o->courier->store, &query, on_notices, o);
@@ -83,4 +183,13 @@ void route_all(void *arg)
 	HASH_ITER(hh, c->outlets, o, next)
 		if (!outlet_sends(o))
 			route_run(o);
+}
+
+/* An errand is no reason to stay. */
+void route_stop(struct outlet *o)
+{
+	if (!o->append)
+		return;
+	errand_cancel(&o->append);
+	delivery_free(o->notifying);
 }
