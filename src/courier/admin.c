@@ -178,28 +178,56 @@ static void show_or_chunk(const struct admin_request *q)
 		show(q);
 }
 
+static void put_pace(struct json *j, const struct outlet *o)
+{
+	int64_t clock_s = queue_clock_s(o->courier->store);
+
+	json_put_int(j, "connections", o->n_wires);
+	if (o->sent_known)
+		json_put_int(j, "recipients_today",
+			     (int64_t)pace_today(&o->pace, clock_s));
+	if (o->pace.per_day)
+		json_put_int(j, "recipients_limit", (int64_t)o->pace.per_day);
+}
+
+static struct json *count_json(struct courier *c, const struct queue_count *n)
+{
+	struct outlet *o = outlet_find(c, span_str(n->account));
+	struct json *j = json_new_object();
+
+	json_put_str(j, "account", n->account);
+	json_put_int(j, "messages", (int64_t)n->messages);
+	json_put_int(j, "bytes", (int64_t)n->bytes);
+	json_put_int(j, "held", (int64_t)n->held);
+	if (n->messages)
+		json_put_int(j, "oldest", n->oldest_s);
+	if (o) {
+		o->counted = true;
+		put_pace(j, o);
+	}
+	return j;
+}
+
 static void on_counts(void *arg, enum store_result r,
 		      const struct queue_count *counts, size_t n)
 {
 	struct asked *a = arg;
 	struct json *j, *accounts;
+	struct outlet *o, *next;
 
 	if (failed(a, r))
 		return;
 	j = json_new_object();
 	accounts = json_new_array();
-	for (size_t i = 0; i < n; i++) {
-		struct outlet *o = outlet_find(a->courier,
-					       span_str(counts[i].account));
-		struct json *one = json_new_object();
+	for (size_t i = 0; i < n; i++)
+		json_add(accounts, count_json(a->courier, &counts[i]));
+	/* nothing waits for these, but they may have sent today */
+	HASH_ITER(hh, a->courier->outlets, o, next) {
+		struct queue_count none = { .account = o->account };
 
-		json_put_str(one, "account", counts[i].account);
-		json_put_int(one, "messages", (int64_t)counts[i].messages);
-		json_put_int(one, "bytes", (int64_t)counts[i].bytes);
-		json_put_int(one, "held", (int64_t)counts[i].held);
-		json_put_int(one, "oldest", counts[i].oldest_s);
-		json_put_int(one, "connections", o ? o->n_wires : 0);
-		json_add(accounts, one);
+		if (o->known && !o->counted)
+			json_add(accounts, count_json(a->courier, &none));
+		o->counted = false;
 	}
 	json_put(j, "accounts", accounts);
 	admin_json(a->reply, j);

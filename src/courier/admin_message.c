@@ -11,6 +11,8 @@ static char *why(struct courier *c, const struct queue_message *m)
 	if (m->state == QUEUE_HELD)
 		return mem_strdup("it is held by an operator until "
 				  "mailbearerctl queue release");
+	if (o && o->day_full)
+		return outlet_day_text(o);
 	if (o && o->replaying && !strcmp(o->replaying->message->id, m->id))
 		return mem_strdup("it is being sent now");
 	if (!o || !o->known)

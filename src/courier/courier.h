@@ -23,6 +23,7 @@
 #include "codec/frame.h"
 #include "codec/smtp_verdict.h"
 #include "config/config.h"
+#include "courier/pace.h"
 #include "courier/rate.h"
 #include "net/channel.h"
 #include "net/conn.h"
@@ -59,6 +60,8 @@ struct delivery {
 	enum delivery_phase phase;
 	struct queue_message *message; /* envelope; id is used when queued */
 	struct wire *wire;             /* SENDING */
+	uint64_t begun;                /* recipients the pace counts */
+	int64_t begun_ms;              /* when it was handed to the wire */
 	char wire_id[ID_SIZE];         /* of the last one, for the log */
 	TAILQ_ENTRY(delivery) link;    /* via->waiting, or courier->others */
 
@@ -249,7 +252,6 @@ struct outlet {
 	uint64_t proven;     /* generation that logged in, or 0 */
 	uint64_t refused;    /* generation the provider refused, or 0 */
 	int64_t expires_ms, least_life_ms;
-	unsigned max_connections, max_per_minute;
 	bool asking;         /* a grant was asked for */
 
 	struct wires wires;
@@ -258,14 +260,17 @@ struct outlet {
 
 	/* our own back-off, on top of the account's state */
 	int64_t hold_until_ms; /* 0: none */
+	int64_t held_ms;       /* when the last trouble came */
+	int64_t lingers_ms;    /* when that of VERDICT_LINGERING began, or 0 */
 	unsigned failures;
 	bool trouble_at_login; /* the last one: no login, or no token for it */
 	struct timer *retry;
 
-	/* pace: messages of the current minute */
-	double tokens;
-	int64_t tokens_ms;
-	struct timer *pace;
+	struct pace pace;
+	bool sent_known;       /* what was sent today before this process */
+	bool day_full;         /* the next message has no room in the day */
+	bool counted;          /* admin.c has listed it */
+	struct timer *pacer;   /* there is room again */
 
 	/* replay */
 	bool backlog;        /* there may be messages ready in the queue */
@@ -301,14 +306,16 @@ void outlet_state(struct courier *c, const struct frame *f);
 void outlet_login_seen(struct courier *c, const struct frame *f);
 /* It could send a message now. */
 bool outlet_sends(const struct outlet *o);
-/* New mail must go into the queue. */
-bool outlet_must_queue(const struct outlet *o);
+/* New mail must go into the queue; one that overtakes need not stand behind
+ * what is there already. */
+bool outlet_must_queue(const struct outlet *o, bool overtakes);
 /* Gives what waits to wires, opens wires, replays: whatever can be done. */
 void outlet_run(struct outlet *o);
 /* Provider or token trouble: everything of the account waits. */
 void outlet_hold(struct outlet *o, const struct verdict_result *v);
-/* The provider took a message, or refused it for its own sake. */
-void outlet_works(struct outlet *o);
+/* The provider took a message, or refused it for its own sake. One begun
+ * before the last trouble came does not end that. */
+void outlet_works(struct outlet *o, int64_t begun_ms);
 /* The provider took a login: mends only what had kept us from one. */
 void outlet_logged_in(struct outlet *o);
 /* Somebody wants it tried now. */
@@ -316,6 +323,22 @@ void outlet_retry_now(struct outlet *o);
 void outlet_report(struct outlet *o, enum report_class class,
 		   const struct verdict_result *v);
 bool outlet_grant_good(const struct outlet *o);
+
+/* ---- outlet_pace.c ---- */
+#define DAY_FULL "daily-recipient-limit"
+void outlet_pace_init(struct outlet *o);
+void outlet_pace_load(struct outlet *o);
+void outlet_pace_limit(struct outlet *o, const struct frame *f);
+/* False: there is no room in the day, or minute; the outlet is run again when
+ * there is. */
+bool outlet_day_allows(struct outlet *o, const struct delivery *d);
+bool outlet_minute_allows(struct outlet *o);
+char *outlet_day_text(const struct outlet *o); /* of a full day; fresh */
+/* d is handed to a wire; the provider took so many recipients of it. */
+void outlet_begin(struct delivery *d);
+void outlet_end(struct delivery *d, uint64_t taken);
+/* The provider finds our connections too many, or itself too busy. */
+void outlet_too_many(struct outlet *o);
 
 /* ---- replay.c ---- */
 void replay_run(struct outlet *o);

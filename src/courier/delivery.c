@@ -61,6 +61,7 @@ void delivery_free(struct delivery *d)
 
 	detach(d);
 	admit_end(d);
+	outlet_end(d, 0);
 	delivery_release_wire(d);
 	if (d->outlet->replaying == d)
 		d->outlet->replaying = NULL;
@@ -266,6 +267,9 @@ static void wait_on_without_client(struct delivery *d)
 	r->mark = MARK_WRITTEN;
 	d->wire = NULL;
 	r->wire = w;
+	r->begun = d->begun;
+	r->begun_ms = d->begun_ms;
+	d->begun = 0;
 	w->delivery = r;
 	if (!o->replaying)
 		o->replaying = r;
@@ -359,6 +363,7 @@ void delivery_submit(struct courier *c, struct channel *ch,
 {
 	struct outlet *o = outlet_get(c, frame_text(f, FIELD_ACCOUNT));
 	struct delivery *d = delivery_new(o, o, message_of(f));
+	bool overtakes = frame_number(f, FIELD_OVERTAKE, 0) != 0;
 
 	d->live = true;
 	d->fd = fd;
@@ -375,9 +380,9 @@ void delivery_submit(struct courier *c, struct channel *ch,
 		delivery_answer(d);
 		return;
 	}
-	if (outlet_must_queue(o)) {
+	if (outlet_must_queue(o, overtakes)) {
 		settle_queue(d, o->cause && *o->cause ? o->cause :
-							"behind-queue",
+				o->day_full ? DAY_FULL : "behind-queue",
 			     o->text, false);
 		return;
 	}
@@ -392,6 +397,7 @@ void delivery_start(struct delivery *d, struct wire *w)
 	d->chunk = 0;
 	d->headed = false;
 	memcpy(d->wire_id, w->id, sizeof(d->wire_id));
+	outlet_begin(d);
 	wire_send(w, d);
 	if (!d->live && (d->mark == MARK_NONE || d->mark == MARK_FAILED))
 		mark(d);

@@ -11,6 +11,7 @@ libcourier_a_SOURCES = \
 	src/courier/errand.h \
 	src/courier/notice.c \
 	src/courier/outlet.c \
+	src/courier/outlet_pace.c \
 	src/courier/pace.c \
 	src/courier/pace.h \
 	src/courier/rate.c \

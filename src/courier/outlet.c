@@ -12,7 +12,8 @@
 #define GRANT_MS (30 * MSEC_PER_SEC)
 /* A token with less life than this is not worth a login. */
 #define LEAST_LIFE_MS (30 * MSEC_PER_SEC)
-#define CONNECTIONS_FALLBACK 3
+/* [retry] window, twelve minutes, passes so often before a human is called */
+#define LINGERS 5
 
 static void on_retry(void *arg)
 {
@@ -60,11 +61,13 @@ struct outlet *outlet_get(struct courier *c, struct span account)
 	o->backlog = o->notices = true;
 	o->retry = timer_new(c->loop, on_retry, o);
 	o->due = timer_new(c->loop, replay_due, o);
-	o->pace = timer_new(c->loop, run_again, o);
+	o->pacer = timer_new(c->loop, run_again, o);
 	o->route = timer_new(c->loop, run_again, o);
+	outlet_pace_init(o);
 	TAILQ_INIT(&o->waiting);
 	LIST_INIT(&o->wires);
 	HASH_ADD_KEYPTR(hh, c->outlets, o->key, strlen(o->key), o);
+	outlet_pace_load(o);
 	return o;
 }
 
@@ -90,7 +93,7 @@ void outlet_free(struct outlet *o)
 	queue_forget(o->courier->store, o);
 	timer_free(&o->retry);
 	timer_free(&o->due);
-	timer_free(&o->pace);
+	timer_free(&o->pacer);
 	timer_free(&o->route);
 	errand_cancel(&o->append);
 	replay_free(o);
@@ -136,6 +139,7 @@ void outlet_state(struct courier *c, const struct frame *f)
 	worked = o->known && o->state == ACCOUNT_CONNECTED;
 	take_state(o, f);
 	o->sent_copy = frame_number(f, FIELD_SENT_COPY, 0) != 0;
+	outlet_pace_limit(o, f);
 	set_text(&o->fallback, frame_text(f, FIELD_FALLBACK));
 	if (o->state == ACCOUNT_CONNECTED && !worked) {
 		/* mended: whatever we were waiting for is over, and the token
@@ -175,11 +179,7 @@ static bool take_grant(struct outlet *o, const struct frame *f, struct buf *why)
 	o->expires_ms = clock_mono_ms() + life;
 	/* keeper gives the best there is: it is worth at least one try */
 	o->least_life_ms = life / 4 < LEAST_LIFE_MS ? life / 4 : LEAST_LIFE_MS;
-	o->max_connections =
-		(unsigned)frame_number(f, FIELD_MAX_CONNECTIONS, 0);
-	o->max_per_minute = (unsigned)frame_number(f, FIELD_MAX_PER_MINUTE, 0);
-	if (!o->max_connections)
-		o->max_connections = CONNECTIONS_FALLBACK;
+	outlet_pace_limit(o, f);
 	return o->trust != NULL;
 }
 
@@ -274,17 +274,25 @@ void outlet_report(struct outlet *o, enum report_class class,
 	report_send(role_peer(o->courier->role, "keeper"), &r);
 }
 
-void outlet_works(struct outlet *o)
+static void works(struct outlet *o)
 {
 	o->failures = 0;
 	o->refused = 0;
 	o->hold_until_ms = 0;
+	o->lingers_ms = 0;
 	timer_cancel(o->retry);
 	if (o->known && o->state == ACCOUNT_CONNECTED)
 		return;
 	o->state = ACCOUNT_CONNECTED;
 	route_others(o->courier);
 	outlet_report(o, REPORT_WORKS, NULL);
+}
+
+void outlet_works(struct outlet *o, int64_t begun_ms)
+{
+	/* one of several at once got through: the others' trouble stands */
+	if (begun_ms > o->held_ms)
+		works(o);
 }
 
 void outlet_logged_in(struct outlet *o)
@@ -294,7 +302,7 @@ void outlet_logged_in(struct outlet *o)
 	/* blocked at MAIL, say: that a login works is no news, and a state
 	 * that flickers would be told to people each time */
 	if (!troubled || o->trouble_at_login)
-		outlet_works(o);
+		works(o);
 }
 
 /* [retry] first, doubling to longest, half of it random. A blocked service
@@ -317,22 +325,52 @@ static int64_t hold_ms(const struct outlet *o, const struct verdict_result *v)
 	return ms;
 }
 
+/* Trouble that passes as a rule, and does not: a human must look. */
+static struct verdict_result outlasted(struct outlet *o,
+				       const struct verdict_result *v)
+{
+	int64_t patience = LINGERS * o->courier->config->retry_window *
+			   MSEC_PER_SEC;
+	struct verdict_result seen = *v;
+
+	if (v->verdict != VERDICT_LINGERING)
+		return seen;
+	if (!o->lingers_ms)
+		o->lingers_ms = clock_mono_ms();
+	if (clock_mono_ms() - o->lingers_ms >= patience)
+		seen.verdict = VERDICT_ACCOUNT_BLOCKED;
+	return seen;
+}
+
+/* Several that fail at once are one trouble, and the longest hold counts. */
+static void hold_until(struct outlet *o, const struct verdict_result *v)
+{
+	int64_t now = clock_mono_ms(), until;
+
+	if (!o->hold_until_ms) {
+		o->failures++;
+		if (v->verdict == VERDICT_THROTTLED)
+			outlet_too_many(o);
+	}
+	until = now + hold_ms(o, v);
+	if (until > o->hold_until_ms)
+		o->hold_until_ms = until;
+	o->held_ms = now;
+	timer_set(o->retry, o->hold_until_ms - now);
+}
+
 void outlet_hold(struct outlet *o, const struct verdict_result *v)
 {
-	enum report_class class = report_class_of(v->verdict);
-	int64_t ms;
+	struct verdict_result seen = outlasted(o, v);
 
-	o->failures++;
 	o->trouble_at_login = false;
-	ms = hold_ms(o, v);
-	o->hold_until_ms = clock_mono_ms() + ms;
-	timer_set(o->retry, ms);
+	hold_until(o, &seen);
 	replay_restart(o);
 	if (o->state == ACCOUNT_CONNECTED)
 		o->state = ACCOUNT_RETRYING;
-	set_text(&o->cause, span_str(v->cause));
-	set_text(&o->text, span_str(v->meaning));
-	outlet_report(o, class, v);
+	set_text(&o->cause, span_str(seen.cause));
+	set_text(&o->text, span_str(seen.meaning));
+	outlet_report(o, report_class_of(seen.verdict), &seen);
 }
 
 void outlet_retry_now(struct outlet *o)
@@ -358,33 +396,11 @@ bool outlet_sends(const struct outlet *o)
 	return o->known && o->state == ACCOUNT_CONNECTED && !o->hold_until_ms;
 }
 
-bool outlet_must_queue(const struct outlet *o)
+bool outlet_must_queue(const struct outlet *o, bool overtakes)
 {
-	return !outlet_sends(o) || o->backlog || o->storing || o->replaying;
-}
+	bool behind = o->backlog || o->storing || o->replaying;
 
-/* Token bucket of a minute's messages; true takes one. */
-static bool pace_allows(struct outlet *o)
-{
-	int64_t now = clock_mono_ms();
-	double rate;
-
-	if (!o->max_per_minute)
-		return true;
-	rate = o->max_per_minute / 60000.0;
-	if (o->tokens_ms == 0)
-		o->tokens = o->max_per_minute;
-	else
-		o->tokens += (double)(now - o->tokens_ms) * rate;
-	o->tokens_ms = now;
-	if (o->tokens > o->max_per_minute)
-		o->tokens = o->max_per_minute;
-	if (o->tokens < 1) {
-		timer_set(o->pace, (int64_t)((1 - o->tokens) / rate) + 1);
-		return false;
-	}
-	o->tokens -= 1;
-	return true;
+	return !outlet_sends(o) || (behind && !overtakes);
 }
 
 static struct wire *idle_wire(struct outlet *o)
@@ -433,8 +449,38 @@ static void open_wires(struct outlet *o, unsigned wanted)
 	 * is dead, providers slow down whoever comes with it again and again */
 	if (o->proven != o->generation)
 		wanted = 1;
-	while (connecting(o) < wanted && o->n_wires < o->max_connections)
+	while (connecting(o) < wanted &&
+	       o->n_wires < pace_connections(&o->pace, clock_mono_ms()))
 		wire_open(o);
+}
+
+/* Whoever came before the trouble fares as those who come now. */
+static void queue_live(struct outlet *o, const char *cause, const char *text)
+{
+	struct delivery *d, *next;
+
+	for (d = TAILQ_FIRST(&o->waiting); d; d = next) {
+		next = TAILQ_NEXT(d, link);
+		if (d->live)
+			settle_queue(d, cause, text, false);
+	}
+}
+
+/* Connections that the provider found too many. */
+static void close_surplus(struct outlet *o)
+{
+	unsigned allowed = pace_connections(&o->pace, clock_mono_ms());
+	unsigned n = o->n_wires;
+	struct wire *w, *next;
+
+	for (w = LIST_FIRST(&o->wires); w && n > allowed; w = next) {
+		next = LIST_NEXT(w, link);
+		if (w->phase != WIRE_IDLE ||
+		    smtp_client_stage(w->client) != SMTP_STAGE_READY)
+			continue;
+		smtp_client_quit(w->client);
+		n--;
+	}
 }
 
 static void hand_out(struct outlet *o)
@@ -442,24 +488,20 @@ static void hand_out(struct outlet *o)
 	struct delivery *d;
 	struct wire *w;
 
-	while ((d = TAILQ_FIRST(&o->waiting)) && (w = idle_wire(o))) {
-		if (!pace_allows(o))
+	while ((d = TAILQ_FIRST(&o->waiting))) {
+		if (!outlet_day_allows(o, d)) {
+			if (o->day_full)
+				queue_live(o, DAY_FULL, "");
+			return;
+		}
+		w = idle_wire(o);
+		if (!w) {
+			open_wires(o, waiting(o));
+			return;
+		}
+		if (!outlet_minute_allows(o))
 			return;
 		delivery_start(d, w);
-	}
-	if (d)
-		open_wires(o, waiting(o));
-}
-
-/* Whoever came before the trouble fares as those who come now. */
-static void queue_live(struct outlet *o)
-{
-	struct delivery *d, *next;
-
-	for (d = TAILQ_FIRST(&o->waiting); d; d = next) {
-		next = TAILQ_NEXT(d, link);
-		if (d->live)
-			settle_queue(d, o->cause, o->text, false);
 	}
 }
 
@@ -480,8 +522,9 @@ void outlet_run(struct outlet *o)
 {
 	if (o->courier->draining)
 		return;
+	close_surplus(o);
 	if (!o->known || waits_for_human(o) || o->hold_until_ms) {
-		queue_live(o);
+		queue_live(o, o->cause, o->text);
 		route_run(o);
 		return;
 	}
@@ -494,6 +537,7 @@ void outlet_login_seen(struct courier *c, const struct frame *f)
 {
 	struct outlet *o = outlet_find(c, frame_text(f, FIELD_ACCOUNT));
 
-	if (o && !outlet_must_queue(o) && !idle_wire(o) && !connecting(o))
+	if (o && !outlet_must_queue(o, false) && !idle_wire(o) &&
+	    !connecting(o))
 		open_wires(o, 1);
 }

@@ -8,6 +8,9 @@
 #include "courier/courier.h"
 #include "role/unreachable.h"
 
+/* Attempts of a message after which the trouble may be its own. */
+#define STEPS_ASIDE 3
+
 /* ---- verdicts ---- */
 
 static char *reply_text(int code, const char *enhanced, const char *text)
@@ -108,7 +111,7 @@ static void message_fault(struct delivery *d, int code, const char *enhanced,
 {
 	struct refusals all = { NULL, 0 };
 
-	outlet_works(d->via);
+	outlet_works(d->via, d->begun_ms);
 	if (d->live) {
 		delivery_set_answer(d, code, *enhanced ? enhanced : "5.0.0",
 				    text);
@@ -141,20 +144,33 @@ static bool try_again(struct delivery *d, const struct smtp_result *r,
 	return true;
 }
 
+/*
+ * A 4xx about the server, where it may yet be this message that the server
+ * cannot bear. The whole account waits; but a message that is told so again
+ * and again steps aside, or it would hold up all the others until it is too
+ * old.
+ */
+static bool may_be_its_own(const struct delivery *d,
+			   const struct verdict_result *v,
+			   const struct smtp_failure *f)
+{
+	return v->verdict == VERDICT_TEMPORARY && f->code / 100 == 4 &&
+	       (f->stage == SMTP_STAGE_RCPT || f->stage == SMTP_STAGE_FINAL) &&
+	       d->message->attempts >= STEPS_ASIDE;
+}
+
 static void rejected(struct delivery *d, const struct smtp_failure *f)
 {
 	struct verdict_result v = verdict_of_failure(f, false);
-	/* a 4xx to the content may be about the content */
 	bool own = v.verdict == VERDICT_MESSAGE_LATER ||
-		   (v.verdict == VERDICT_TEMPORARY && f->code / 100 == 4 &&
-		    f->stage == SMTP_STAGE_FINAL);
+		   may_be_its_own(d, &v, f);
 
 	log_attempt(d, f, &v);
 	if (v.verdict == VERDICT_MESSAGE_FAULT) {
 		message_fault(d, f->code, f->enhanced, f->text);
 		return;
 	}
-	if (!own)
+	if (v.verdict != VERDICT_MESSAGE_LATER)
 		outlet_hold(d->via, &v);
 	wait_out(d, &v, f->code, f->enhanced, f->text, own);
 }
@@ -193,7 +209,7 @@ static void accepted(struct delivery *d, const struct smtp_result *r)
 
 	split_recipients(&s, d->message, r);
 	log_attempt(d, &r->last, NULL);
-	outlet_works(d->via);
+	outlet_works(d->via, d->begun_ms);
 	delivery_set_answer(d, 250,
 			    *r->last.enhanced ? r->last.enhanced : "2.0.0",
 			    r->last.text);
@@ -232,14 +248,40 @@ static void note_doubt(struct delivery *d, bool ambiguous)
 		m->doubt_s = queue_clock_s(d->courier->store);
 }
 
+/* What counts against the recipients of a day. */
+static uint64_t taken(const struct delivery *d, const struct smtp_result *r)
+{
+	uint64_t n = 0;
+
+	if (r->ambiguous)
+		return d->begun;
+	if (r->last.code / 100 != 2)
+		return 0;
+	for (size_t i = 0; i < r->n_recipients; i++)
+		n += r->recipients[i].code / 100 == 2;
+	return n;
+}
+
+/* The session lost its sign-in: whoever comes next needs another. */
+static void drop_signed_out(struct wire *w, const struct smtp_failure *f)
+{
+	if (f->code &&
+	    verdict_of_failure(f, false).verdict == VERDICT_TOKEN &&
+	    smtp_client_stage(w->client) == SMTP_STAGE_READY)
+		smtp_client_quit(w->client);
+}
+
 void delivery_done(struct delivery *d, const struct smtp_result *r)
 {
 	struct outlet *o = d->via;
-	bool fresh_wire = d->wire->fresh;
+	struct wire *w = d->wire;
+	bool fresh_wire = w->fresh;
 	struct smtp_failure f;
 
-	d->wire->fresh = false;
+	w->fresh = false;
 	delivery_release_wire(d);
+	drop_signed_out(w, &r->last);
+	outlet_end(d, taken(d, r));
 	note_doubt(d, r->ambiguous);
 	if (!try_again(d, r, fresh_wire)) {
 		if (d->deadline)

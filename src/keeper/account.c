@@ -33,6 +33,15 @@ bool account_shows_sent(const struct account *a)
 	       account_has_service(a, SERVICE_IMAP);
 }
 
+void account_put_limits(struct buf *out, const struct account *a)
+{
+	const struct provider_config *p = a->config->provider;
+
+	frame_put_number(out, FIELD_MAX_CONNECTIONS, p->max_connections);
+	frame_put_number(out, FIELD_MAX_PER_MINUTE, p->max_per_minute);
+	frame_put_number(out, FIELD_MAX_PER_DAY, p->max_per_day);
+}
+
 bool account_token_works(const struct account *a)
 {
 	int64_t least = a->lifetime_ms / 8 < LEAST_LIFE_MS ?

@@ -35,9 +35,7 @@ static void put_endpoint(struct buf *out, const struct account *a,
 	frame_put_str(out, FIELD_MECHANISMS, p->sasl);
 	if (a->ca_pem)
 		frame_put_str(out, FIELD_CA, a->ca_pem);
-	frame_put_number(out, FIELD_MAX_CONNECTIONS, p->max_connections);
-	frame_put_number(out, FIELD_MAX_PER_MINUTE, p->max_per_minute);
-	frame_put_number(out, FIELD_MAX_PER_DAY, p->max_per_day);
+	account_put_limits(out, a);
 }
 
 static void answer_ok(struct account *a, struct channel *ch, uint32_t id,

@@ -128,6 +128,8 @@ void account_free(struct account *a);
 bool account_has_service(const struct account *a, enum service s);
 /* There is a Sent folder to look into, and it tells what was taken. */
 bool account_shows_sent(const struct account *a);
+/* What its provider takes at once, in a minute and in a day. */
+void account_put_limits(struct buf *out, const struct account *a);
 /* The access token in memory lives for some seconds at least. */
 bool account_token_works(const struct account *a);
 
