@@ -224,7 +224,7 @@ static void batch_done(void *arg)
 
 	while ((op = STAILQ_FIRST(&q->batch))) {
 		STAILQ_REMOVE_HEAD(&q->batch, link);
-		if (op->more && op->result == STORE_OK)
+		if (op->more && op->result == STORE_OK && !q->closing)
 			go_on(q, op);
 		else
 			complete(op);
@@ -414,8 +414,12 @@ void queue_forget(struct queue_store *q, const void *arg)
 
 /* ---- closing ---- */
 
+/* A sweep ends with its bite; the clock is taken down once more. */
 static void finish_writing(struct queue_store *q)
 {
+	struct queue_op *tick = new_op(q, OP_TICK, NULL, NULL, NULL);
+
+	STAILQ_INSERT_TAIL(&q->waiting, tick, link);
 	STAILQ_CONCAT(&q->waiting, &q->later);
 	while (!STAILQ_EMPTY(&q->waiting)) {
 		STAILQ_CONCAT(&q->batch, &q->waiting);
@@ -436,7 +440,8 @@ void queue_store_close(struct queue_store **qp)
 		workers_free(&q->read_pool);
 	if (q->write_pool)
 		workers_free(&q->write_pool);
-	finish_writing(q);
+	if (q->writer.dir)
+		finish_writing(q);
 	timer_free(&q->later_timer);
 	timer_free(&q->tick_timer);
 	queue_reader_close(&q->reader);

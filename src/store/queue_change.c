@@ -139,19 +139,23 @@ static enum store_result change_some(struct queue_writer *w,
 	return r;
 }
 
+/* A phase that has nothing (more) goes over into the next. */
 static enum store_result change_many(struct queue_writer *w,
 				     struct queue_op *op)
 {
 	enum store_result r = STORE_OK;
+	size_t before = op->n;
 	bool last = true;
 
 	if (op->last_seq == 0)
 		r = last_seq(w, &op->last_seq);
-	if (r == STORE_OK && op->last_seq > 0)
+	while (r == STORE_OK && op->phase < phases[op->change].n && last &&
+	       op->n == before) {
 		r = change_some(w, op, &last);
-	if (r == STORE_OK && last) {
-		op->phase++;
-		op->after_seq = 0;
+		if (last) {
+			op->phase++;
+			op->after_seq = 0;
+		}
 	}
 	op->more = r == STORE_OK && op->phase < phases[op->change].n;
 	return r;

@@ -5,7 +5,8 @@
  * and lists. queue.db is courier's alone.
  *
  * A completion with STORE_OK means: committed and synced, survives power loss.
- * Any other means: nothing of it was done, now or after a restart.
+ * Any other: nothing of it was done, and it is not there after a restart (but
+ * see db_mend in db.c, should the power fail just then).
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -23,7 +24,7 @@ struct queue_store;
 /* Opens or creates DIR/queue.db. NULL and a sentence in why on failure. */
 struct queue_store *queue_store_open(struct loop *l, const char *dir,
 				     struct buf *why) MB_MUSTCHECK;
-/* Finishes what was given to it. */
+/* Finishes what was given to it; an operator's sweep ends where it is. */
 void queue_store_close(struct queue_store **qp);
 
 /*
