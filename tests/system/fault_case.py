@@ -134,12 +134,20 @@ class FaultCase(UsersCase):
         """Not so while the queue cannot be read."""
         return self.daemon.json('queue', 'list').get('messages') == []
 
+    def pass_time(self, seconds):
+        """So much, and keeper and courier wake up and notice."""
+        self.fault.later(seconds)
+        try:
+            self.daemon.get('/readyz')
+        except OSError:
+            pass    # one of them is just being started
+
     def hurry(self, condition, seconds=30):
         """Waits for it, and for what has its time: time passes faster."""
         def soon():
             if condition():
                 return True
-            self.fault.later(2, ['courier', 'keeper'])
+            self.pass_time(2)
             return False
         try:
             until(soon, condition.__name__, seconds)

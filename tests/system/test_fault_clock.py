@@ -185,12 +185,6 @@ class Mail(Clock):
         self.pass_time(600)
         until(self.notices, 'a notice')
 
-    def pass_time(self, seconds):
-        """So much, and everybody has noticed."""
-        self.fault.later(seconds)
-        self.assertEqual(self.daemon.get('/readyz')[0], 200)
-        self.daemon.json('queue', 'list')
-
 
 class SmallAges(Mail):
     max_age, warn_after = 3600, 1200

@@ -16,7 +16,7 @@ from lab import until
 from loop_disk import own_mounts, run
 from sandbox_case import DEMO
 
-EVERY = size('DISK_EVERY', 4, 1)
+EVERY = size('DISK_EVERY', 12, 1)
 EVERY_LARGE = size('DISK_LARGE', 801, 7)
 ROUNDS = size('DISK_ROUNDS', 2, 30)
 # More pages than SQLite lets its log have before it moves them into the
@@ -150,8 +150,9 @@ class Queue(Disk):
         self.fault.disk('courier', 1, 'slow', calls=['sync'], forever=True,
                         milliseconds=1500)
         self.assertRegex(self.send_noted('late'), 'Queued as')
-        until(lambda: self.fault['courier'].disk.failed > 3, 'a put-off')
+        until(lambda: self.fault['courier'].disk.failed > 2, 'a put-off')
         self.box.outage(False, protocols=['smtp'])
+        self.fault.clear()
         self.assert_queue_empties()
         self.assert_kept(self.accepted)
 
@@ -198,7 +199,7 @@ class Vault(Disk):
 
     def test_at_every_write_of_a_rotation(self):
         for kind in KINDS:
-            self.steps('keeper', kind, self.rotation)
+            self.steps('keeper', kind, self.rotation, min(EVERY, 3))
         self.assert_kept(self.accepted, self.refused)
         self.assertFalse(self.box.tokens()['family_revocations'])
 
