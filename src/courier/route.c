@@ -90,10 +90,11 @@ static void on_appended(void *arg, const struct errand_result *r)
 	struct outlet *o = arg;
 	struct delivery *d = o->notifying;
 	int64_t pause = r->hopeless ? APPEND_HOPELESS_MS : APPEND_AGAIN_MS;
+	struct refusals nobody = { NULL, 0 };
 
 	o->append = NULL; /* is freed */
 	if (r->outcome == IMAP_MAILBOX_APPENDED) {
-		settle_delivered(d, "put into the INBOX");
+		settle_delivered(d, &nobody, "put into the INBOX");
 	} else {
 		o->append_after_ms = clock_mono_ms() + pause;
 		timer_set(o->route, pause);
