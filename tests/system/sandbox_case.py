@@ -116,6 +116,11 @@ class UsersCase(SandboxCase):
     def setUpClass(cls):
         cls.box = cls.start_box()
         cls.addClassCleanup(cls.box.stop)
+        known = {u['address'] for u in cls.box.get('/users')}
+        for user in cls.users:
+            if f'{user}@example.test' not in known:
+                cls.box.add_user(f'{user}@example.test', password='x',
+                                 name=user)
         cls.launch([{'address': f'{user}@example.test', 'provider': 'sandbox',
                      'services': list(cls.services),
                      'client_id': cls.box.env['CLIENT_ID'],

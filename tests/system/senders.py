@@ -27,13 +27,14 @@ def text(rng, size):
 class Texts:
     """Bodies cut out of one long text: cheap, and each another one."""
 
-    def __init__(self, rng):
-        self.lines = text(rng, MOST + MOST // 4).splitlines(keepends=True)
+    def __init__(self, rng, most=MOST):
+        self.most = most
+        self.lines = text(rng, most + most // 4).splitlines(keepends=True)
 
     def body(self, rng):
-        size = rng.choice((10, 300, 2000, 2000, 9000, 70000))
+        size = min(rng.choice((10, 300, 2000, 2000, 9000, 70000)), self.most)
         if rng.random() < 0.02:
-            size = MOST
+            size = rng.randint(size, self.most)
         start = rng.randrange(len(self.lines) // 5)
         return b''.join(self.lines[start:start + 1 + size // 40])
 
