@@ -184,12 +184,16 @@ def main():
         clean_up()
         sys.exit('interrupted')
     skipped = len(result.skipped)
-    passed = result.testsRun - len(result.bad) - skipped
+    # A class that is skipped as a whole has not run.
+    passed = result.testsRun - len(result.bad) - sum(
+        isinstance(test, unittest.TestCase) for test, _ in result.skipped)
+    for why in sorted({why for _, why in result.skipped}):
+        print(f'skipped: {why}')
     failed = len(result.bad) + result.classes
     note = f', {skipped} skipped' if skipped else ''
     print(f'{passed} passed, {failed} failed{note}')
     sys.stdout.flush()
-    sys.exit(bool(failed) or not result.testsRun)
+    sys.exit(bool(failed) or not (result.testsRun or skipped))
 
 
 if os.geteuid() != 0:
