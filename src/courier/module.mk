@@ -17,7 +17,6 @@ libcourier_a_SOURCES = \
 	src/courier/rate.c \
 	src/courier/rate.h \
 	src/courier/refusals.c \
-	src/courier/refusal.c \
 	src/courier/replay.c \
 	src/courier/route.c \
 	src/courier/sent_lookup.c \
