@@ -225,5 +225,39 @@ class Full(UsersCase):
         self.assert_mended(1)
 
 
+class Today(UsersCase):
+    """Recipients of a day: counted whoever sends, and shown."""
+    users = ('demo',)
+    provider = {'limits': {'max_connections': 2,
+                           'max_recipients_per_day': 6}}
+
+    def today(self):
+        status = self.daemon.json('status')
+        queue = status['accounts'][0]['queue']
+        return queue['recipients_today'], queue['recipients_limit']
+
+    def test_counted_and_shown(self):
+        self.send('one')
+        self.send('three', [BOB, 'carol@example.org', 'dave@example.org'])
+        until(lambda: self.today() == (4, 6), 'four of six')
+        self.assertIn('today        4 of 6 recipients\n',
+                      self.daemon.ctl('account', 'show', DEMO, code=0)[1])
+        out = self.daemon.ctl('status', code=0)[1]
+        self.assertRegex(out, r'(?s)TODAY.*WAITS.* 4/6 ')
+        # The rest of the day's goes, what is beyond it waits and says why.
+        self.assertNotRegex(self.send('five', [BOB]), QUEUED)
+        reply = self.send('eight', [BOB, 'carol@example.org',
+                                    'dave@example.org'])
+        self.assertRegex(reply, QUEUED)
+        one, = self.queued()
+        self.assertRegex(one['why'], 'recipients its provider takes in a day')
+        self.assertEqual(self.keys(), ['one', 'three', 'five'])
+        # And after a restart, too.
+        self.daemon.stop()
+        self.daemon.start()
+        until(lambda: self.today() == (5, 6), 'what was sent before')
+        self.daemon.ctl('queue', 'delete', '--all', code=0)
+
+
 if __name__ == '__main__':
     main()
