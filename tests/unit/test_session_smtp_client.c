@@ -888,6 +888,107 @@ static void test_silence(void)
 	finish(&t);
 }
 
+static void wait_ms(struct stage *t, int64_t ms)
+{
+	int64_t end = clock_mono_ms() + ms;
+
+	RIG_UNTIL(&t->r, clock_mono_ms() >= end || t->closes);
+}
+
+/* RFC 5321 §4.5.3.2: silence of the provider at each step; only the timer
+ * that is meant for it is short. */
+static void test_timers(void)
+{
+	static const struct {
+		const char *reply;
+		enum smtp_stage next;
+	} steps[] = {
+		{ "", SMTP_STAGE_GREETING },
+		{ "220 provider.test\r\n", SMTP_STAGE_EHLO },
+		{ "250-provider.test\r\n250 AUTH XOAUTH2\r\n",
+		  SMTP_STAGE_AUTH },
+		{ "235 ok\r\n", SMTP_STAGE_MAIL },
+		{ "250 ok\r\n", SMTP_STAGE_RCPT },
+		{ "250 ok\r\n", SMTP_STAGE_RCPT },
+		{ "250 ok\r\n", SMTP_STAGE_DATA },
+		{ "354 go\r\n", SMTP_STAGE_FINAL },
+	};
+	struct stage t;
+
+	for (size_t last = 0; last < ARRAY_SIZE(steps); last++) {
+		prepare(&t);
+		begin(&t);
+		for (size_t i = 0; i <= last; i++) {
+			if (i == last)
+				*(steps[i].next == SMTP_STAGE_FINAL ?
+					  &t.c->final_ms :
+					  &t.c->command_ms) = 30;
+			rig_say(&t.r, steps[i].reply);
+			if (steps[i].next == SMTP_STAGE_MAIL) {
+				RIG_UNTIL(&t.r, t.readies || t.closes);
+				send_one(&t);
+			}
+			RIG_UNTIL(&t.r, t.closes || smtp_client_stage(t.c) ==
+							    steps[i].next);
+		}
+		ended(&t, steps[last].next, 0);
+		CHECK_INT(t.end.transport, CONN_LOST);
+		CHECK(strstr(t.end_text, "no answer in time") != NULL);
+		CHECK_INT(t.ambiguous, steps[last].next == SMTP_STAGE_FINAL);
+		buf_clear(&t.r.got);
+		finish(&t);
+	}
+}
+
+/* The answer to the dot may take longer than any other. */
+static void test_timer_of_the_dot(void)
+{
+	struct stage t;
+
+	start(&t, ALL);
+	send_one(&t);
+	rig_expect(&t.r, GROUP);
+	t.c->command_ms = 50;
+	rig_say(&t.r, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+	rig_expect(&t.r, BODY);
+	wait_ms(&t, 150);
+	CHECK_INT(t.closes, 0);
+	rig_say(&t.r, "250 ok\r\n");
+	outcome(&t, SMTP_STAGE_FINAL, 250, 250, 250);
+	finish(&t);
+}
+
+/* A body has no end in time, but it must go on. */
+static void test_timer_of_the_body(void)
+{
+	struct stage t;
+	uint64_t in, out, before;
+
+	start(&t, ALL);
+	t.c->data_ms = 1000;
+	t.endless = 500000000;
+	send_one(&t);
+	rig_expect(&t.r, GROUP);
+	rig_say(&t.r, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+	RIG_UNTIL(&t.r, t.wants > 0);
+	for (int i = 0; i < 4; i++) {
+		conn_resume(t.r.peer);
+		conn_counts(t.r.peer, &before, &out);
+		RIG_UNTIL(&t.r, (conn_counts(t.r.peer, &in, &out),
+				 in > before + 300000));
+		conn_pause(t.r.peer);
+		wait_ms(&t, 300);
+	}
+	CHECK_INT(t.closes, 0);
+	ended(&t, SMTP_STAGE_BODY, 0);
+	CHECK_INT(t.end.transport, CONN_LOST);
+	CHECK(!t.ambiguous);
+	conn_resume(t.r.peer);
+	RIG_UNTIL(&t.r, t.r.eof);
+	buf_clear(&t.r.got);
+	finish(&t);
+}
+
 static void test_quit_early(void)
 {
 	struct stage t;
@@ -947,5 +1048,9 @@ UNIT_MAIN("smtp_client", { "pipelined", test_pipelined },
 	  { "starttls refused", test_starttls_refused },
 	  { "starttls injection", test_starttls_injection },
 	  { "garbage", test_garbage }, { "endless line", test_endless_line },
-	  { "silence", test_silence }, { "quit early", test_quit_early },
+	  { "silence", test_silence },
+	  { "timers", test_timers },
+	  { "timer of the dot", test_timer_of_the_dot },
+	  { "timer of the body", test_timer_of_the_body },
+	  { "quit early", test_quit_early },
 	  { "dial", test_dial })
