@@ -45,8 +45,5 @@ void accounts_unserved(const struct accounts *a, const char *path,
 		if (one->services[SERVICE_POP3])
 			config_error(e, path, 0, "%s: service pop3 " NOT_YET
 				     ", expected smtp or imap", one->address);
-		if (one->fallback)
-			config_error(e, path, 0, "%s: fallback " NOT_YET,
-				     one->address);
 	}
 }

@@ -291,9 +291,11 @@ struct outlet {
 	bool notices;        /* there may be some */
 	bool routing;        /* the store is asked for them */
 	struct delivery *notifying;
-	struct errand *append;    /* notifying, into the INBOX */
-	int64_t append_after_ms;  /* monotonic; IMAP did not work */
-	struct timer *route;      /* look again then */
+	struct errand *append;     /* notifying, into the INBOX */
+	int64_t append_after_ms;   /* monotonic; IMAP did not work */
+	int64_t fallback_after_ms; /* monotonic; it was refused */
+	struct timer *again;       /* look again at one of these */
+	int64_t again_ms;
 
 	UT_hash_handle hh;
 };
@@ -306,11 +308,16 @@ void outlet_state(struct courier *c, const struct frame *f);
 void outlet_login_seen(struct courier *c, const struct frame *f);
 /* It could send a message now. */
 bool outlet_sends(const struct outlet *o);
+/* Mail of others may go through it. After a passing trouble a message is what
+ * finds out whether it is over, and it may have none of its own. */
+bool outlet_carries(const struct outlet *o);
 /* New mail must go into the queue; one that overtakes need not stand behind
  * what is there already. */
 bool outlet_must_queue(const struct outlet *o, bool overtakes);
 /* Gives what waits to wires, opens wires, replays: whatever can be done. */
 void outlet_run(struct outlet *o);
+/* The same later, or sooner if that was said before. */
+void outlet_run_in(struct outlet *o, int64_t ms);
 /* Provider or token trouble: everything of the account waits. */
 void outlet_hold(struct outlet *o, const struct verdict_result *v);
 /* The provider took a message, or refused it for its own sake. One begun
@@ -352,12 +359,27 @@ void replay_free(struct outlet *o);
 
 /* ---- route.c: notices of accounts that cannot send ---- */
 void route_run(struct outlet *o);
-/* An account began to work that others' notices may go through. */
+/* An account works, or may be tried again, that others may wait for. */
 void route_others(struct courier *c);
 /* For courier->route. */
 void route_all(void *courier);
 /* Gives up what only waits for IMAP. */
 void route_stop(struct outlet *o);
+
+/* ---- fallback.c: another account sends in its place ---- */
+/* That account, if o may go through it now; else NULL. */
+struct outlet *fallback_of(const struct outlet *o);
+void fallback_run(struct outlet *o);
+/* It may send by itself again. */
+void fallback_end(struct outlet *o);
+/* via cannot send now: what waits for its wires goes back to its owners. */
+void fallback_give_back(struct outlet *via);
+/* f is what a fallback was refused for its own sake. */
+bool fallback_is_refused(const struct delivery *d,
+			 const struct smtp_failure *f,
+			 const struct verdict_result *v);
+/* The message goes on waiting for its own account; ends d. */
+void fallback_refused(struct delivery *d, const char *reply);
 
 /* ---- age.c: the queue's clock against warn_after and max_age ---- */
 /* For courier->age. */

@@ -9,6 +9,7 @@ libcourier_a_SOURCES = \
 	src/courier/delivery.c \
 	src/courier/errand.c \
 	src/courier/errand.h \
+	src/courier/fallback.c \
 	src/courier/notice.c \
 	src/courier/outlet.c \
 	src/courier/outlet_pace.c \

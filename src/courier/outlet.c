@@ -20,6 +20,7 @@ static void on_retry(void *arg)
 	struct outlet *o = arg;
 
 	o->hold_until_ms = 0;
+	route_others(o->courier);
 	outlet_run(o);
 }
 
@@ -62,7 +63,7 @@ struct outlet *outlet_get(struct courier *c, struct span account)
 	o->retry = timer_new(c->loop, on_retry, o);
 	o->due = timer_new(c->loop, replay_due, o);
 	o->pacer = timer_new(c->loop, run_again, o);
-	o->route = timer_new(c->loop, run_again, o);
+	o->again = timer_new(c->loop, run_again, o);
 	outlet_pace_init(o);
 	TAILQ_INIT(&o->waiting);
 	LIST_INIT(&o->wires);
@@ -94,7 +95,7 @@ void outlet_free(struct outlet *o)
 	timer_free(&o->retry);
 	timer_free(&o->due);
 	timer_free(&o->pacer);
-	timer_free(&o->route);
+	timer_free(&o->again);
 	errand_cancel(&o->append);
 	replay_free(o);
 	clear_grant(o);
@@ -376,6 +377,7 @@ void outlet_hold(struct outlet *o, const struct verdict_result *v)
 void outlet_retry_now(struct outlet *o)
 {
 	o->hold_until_ms = 0;
+	o->fallback_after_ms = o->append_after_ms = 0;
 	o->failures = 0;
 	replay_restart(o);
 	timer_cancel(o->retry);
@@ -394,6 +396,12 @@ static bool waits_for_human(const struct outlet *o)
 bool outlet_sends(const struct outlet *o)
 {
 	return o->known && o->state == ACCOUNT_CONNECTED && !o->hold_until_ms;
+}
+
+bool outlet_carries(const struct outlet *o)
+{
+	return o->known && !o->hold_until_ms &&
+	       (o->state == ACCOUNT_CONNECTED || o->state == ACCOUNT_RETRYING);
 }
 
 bool outlet_must_queue(const struct outlet *o, bool overtakes)
@@ -525,12 +533,25 @@ void outlet_run(struct outlet *o)
 	close_surplus(o);
 	if (!o->known || waits_for_human(o) || o->hold_until_ms) {
 		queue_live(o, o->cause, o->text);
+		fallback_give_back(o);
 		route_run(o);
+		fallback_run(o);
 		return;
 	}
+	fallback_end(o);
 	replay_run(o);
 	hand_out(o);
 	probe(o);
+}
+
+void outlet_run_in(struct outlet *o, int64_t ms)
+{
+	int64_t at = clock_mono_ms() + ms;
+
+	if (timer_is_set(o->again) && o->again_ms <= at)
+		return;
+	o->again_ms = at;
+	timer_set(o->again, ms);
 }
 
 void outlet_login_seen(struct courier *c, const struct frame *f)

@@ -157,6 +157,14 @@ static void scan(struct outlet *o)
 
 /* ---- may it be sent? ---- */
 
+/* Its own wires, or those of the account that sends in its place. */
+static struct outlet *carrier(struct outlet *o)
+{
+	struct outlet *via = fallback_of(o);
+
+	return via ? via : o;
+}
+
 /* It is answered what was asked about o->asked. NULL: too late. */
 static struct delivery *answered(struct outlet *o, struct outlet *via)
 {
@@ -173,7 +181,7 @@ static void on_about(void *arg, enum store_result r,
 		     struct queue_message *const *list, size_t n)
 {
 	struct outlet *o = arg;
-	struct delivery *d = answered(o, o);
+	struct delivery *d = answered(o, carrier(o));
 
 	(void)list;
 	if (d && (r == STORE_MISSING || (r == STORE_OK && n == 0)))
@@ -214,7 +222,7 @@ static void on_looked(void *arg, enum sent_lookup_result r)
 		m->in_doubt = true;
 		m->doubt_s = 0;
 	}
-	d = answered(o, r == SENT_FOUND ? went_through(o, m) : o);
+	d = answered(o, r == SENT_FOUND ? went_through(o, m) : carrier(o));
 	if (d && r == SENT_FOUND)
 		settle_gone(d, HISTORY_FOUND, "found in the Sent folder");
 	outlet_run(o);
@@ -244,5 +252,5 @@ void replay_run(struct outlet *o)
 	else if (m->kind == QUEUE_DELAY_NOTICE)
 		ask_about(o, m);
 	else
-		o->replaying = delivery_replay(o, o, m);
+		o->replaying = delivery_replay(o, carrier(o), m);
 }

@@ -32,7 +32,7 @@ static struct outlet *usable(struct courier *c, const char *account)
 				   outlet_find(c, span_str(account)) :
 				   NULL;
 
-	return o && outlet_sends(o) ? o : NULL;
+	return o && outlet_carries(o) ? o : NULL;
 }
 
 /* The account that can send for o now, or NULL. */
@@ -97,7 +97,7 @@ static void on_appended(void *arg, const struct errand_result *r)
 		settle_delivered(d, &nobody, "put into the INBOX");
 	} else {
 		o->append_after_ms = clock_mono_ms() + pause;
-		timer_set(o->route, pause);
+		outlet_run_in(o, pause);
 		delivery_free(d);
 	}
 	outlet_run(o);
@@ -170,7 +170,7 @@ void route_run(struct outlet *o)
 	queue_list(o->courier->store, &query, on_notices, o);
 }
 
-/* An account began to work: it may send what others' notices wait for. */
+/* An account works, or may be tried again: others wait for that, too. */
 void route_others(struct courier *c)
 {
 	timer_set(c->route, OTHERS_MS);
@@ -183,7 +183,7 @@ void route_all(void *arg)
 
 	HASH_ITER(hh, c->outlets, o, next)
 		if (!outlet_sends(o))
-			route_run(o);
+			outlet_run(o);
 }
 
 /* An errand is no reason to stay. */

@@ -98,6 +98,8 @@ static void log_attempt(const struct delivery *d, const struct smtp_failure *f,
 {
 	log_event(LOG_DELIVERY, LOG_TEXT("session", d->message->session),
 		  LOG_TEXT("account", d->message->account),
+		  LOG_TEXT("via", d->via == d->outlet ? NULL :
+							 d->via->account),
 		  LOG_TEXT("message", d->message->id),
 		  LOG_TEXT("connection", d->wire_id),
 		  LOG_TEXT("result", v ? verdict_name(v->verdict) : "accepted"),
@@ -166,6 +168,13 @@ static void rejected(struct delivery *d, const struct smtp_failure *f)
 		   may_be_its_own(d, &v, f);
 
 	log_attempt(d, f, &v);
+	if (fallback_is_refused(d, f, &v)) {
+		char *reply = reply_text(f->code, f->enhanced, f->text);
+
+		fallback_refused(d, reply);
+		mem_free(reply);
+		return;
+	}
 	if (v.verdict == VERDICT_MESSAGE_FAULT) {
 		message_fault(d, f->code, f->enhanced, f->text);
 		return;
