@@ -118,10 +118,10 @@ static enum store_result checkpoint(struct db *d, int mode)
 	int rc = sqlite3_wal_checkpoint_v2(d->handle, NULL, mode, &in_log,
 					   &moved);
 
-	/* somebody reads: the rest the next time */
+	/* somebody reads, or does the same: the rest the next time */
 	if ((rc & 0xff) == SQLITE_BUSY)
 		rc = SQLITE_OK;
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && in_log >= 0) /* else it did not begin */
 		d->frames = in_log == moved ? 0 : in_log;
 	return db_result(d, rc);
 }

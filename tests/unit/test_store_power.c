@@ -305,8 +305,45 @@ static void test_half_checkpoint(void)
 	close_noted();
 }
 
+/* Somebody else's checkpoint: nothing was moved by ours, all is still in the
+ * log, and must be there after mending. */
+static void test_foreign_checkpoint(void)
+{
+	const int slot = 1; /* sqlite.org/walformat.html: WAL_CKPT_LOCK */
+	char *path, *before;
+	sqlite3_file *f;
+	sqlite3 *db;
+
+	open_noted();
+	path = mem_printf("%s/queue.db", dir);
+	add_small();
+	CHECK_FATAL(sqlite3_open(path, &db) == SQLITE_OK);
+	CHECK_INT(sqlite3_exec(db, "SELECT * FROM clock", NULL, NULL, NULL),
+		  SQLITE_OK);
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+	CHECK_INT(f->pMethods->xShmLock(f, slot, 1, SQLITE_SHM_LOCK |
+						    SQLITE_SHM_EXCLUSIVE),
+		  SQLITE_OK);
+	store->writer.db.checkpoint_at = 1;
+	add_small();
+	CHECK(store->writer.db.frames > 0);
+	f->pMethods->xShmLock(f, slot, 1,
+			      SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+	sqlite3_close(db);
+	before = content_of(store->reader.db.handle, queue_tables);
+	store->writer.db.suspect = true;
+	CHECK_INT(changed(NULL, "none@x", QUEUE_RETRY), 0);
+	CHECK(!store->writer.db.suspect);
+	note_version(0, false);
+	CHECK_STR(versions[n_versions - 1].content, before);
+	mem_free(before);
+	mem_free(path);
+	close_noted();
+}
+
 UNIT_MAIN("power", { "a message's life", test_life },
 	  { "without syncs", test_life_without_syncs },
 	  { "a life on failing disks", test_failing_life },
 	  { "killed unmended", test_killed_unmended },
-	  { "half a checkpoint", test_half_checkpoint })
+	  { "half a checkpoint", test_half_checkpoint },
+	  { "a foreign checkpoint", test_foreign_checkpoint })
