@@ -7,13 +7,13 @@ static char *why(struct courier *c, const struct queue_message *m)
 {
 	struct outlet *o = outlet_find(c, span_str(m->account));
 	int64_t wait = m->next_s - queue_clock_s(c->store);
+	char *paced;
 
 	if (m->state == QUEUE_HELD)
 		return mem_strdup("it is held by an operator until "
 				  "mailbearerctl queue release");
-	if (o && o->day_full)
-		return outlet_day_text(o);
-	if (o && o->replaying && !strcmp(o->replaying->message->id, m->id))
+	if (o && o->replaying && o->replaying->phase != DELIVERY_WAITING &&
+	    !strcmp(o->replaying->message->id, m->id))
 		return mem_strdup("it is being sent now");
 	if (!o || !o->known)
 		return mem_printf("the account %s is not configured any more",
@@ -34,7 +34,9 @@ static char *why(struct courier *c, const struct queue_message *m)
 				  "%lld s",
 				  m->last_reply ? m->last_reply : "no reason",
 				  (long long)wait);
-	return mem_strdup("it is behind other mail of the account");
+	paced = outlet_pace_text(o);
+	return paced ? paced :
+		       mem_strdup("it is behind other mail of the account");
 }
 
 /* What the queue's clock says, on the wall clock. */

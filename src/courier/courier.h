@@ -333,14 +333,16 @@ bool outlet_grant_good(const struct outlet *o);
 
 /* ---- outlet_pace.c ---- */
 #define DAY_FULL "daily-recipient-limit"
+#define MINUTE_FULL "messages-a-minute"
 void outlet_pace_init(struct outlet *o);
 void outlet_pace_load(struct outlet *o);
 void outlet_pace_limit(struct outlet *o, const struct frame *f);
-/* False: there is no room in the day, or minute; the outlet is run again when
- * there is. */
+/* False, or a time: there is no room in the day, or minute; the outlet is run
+ * again when there is. */
 bool outlet_day_allows(struct outlet *o, const struct delivery *d);
-bool outlet_minute_allows(struct outlet *o);
-char *outlet_day_text(const struct outlet *o); /* of a full day; fresh */
+int64_t outlet_minute_wait_ms(struct outlet *o);
+/* Why the next message waits, a fresh string; NULL: not for that. */
+char *outlet_pace_text(const struct outlet *o);
 /* d is handed to a wire; the provider took so many recipients of it. */
 void outlet_begin(struct delivery *d);
 void outlet_end(struct delivery *d, uint64_t taken);

@@ -495,6 +495,7 @@ static void hand_out(struct outlet *o)
 {
 	struct delivery *d;
 	struct wire *w;
+	int64_t wait_ms;
 
 	while ((d = TAILQ_FIRST(&o->waiting))) {
 		if (!outlet_day_allows(o, d)) {
@@ -507,7 +508,11 @@ static void hand_out(struct outlet *o)
 			open_wires(o, waiting(o));
 			return;
 		}
-		if (!outlet_minute_allows(o))
+		wait_ms = outlet_minute_wait_ms(o);
+		if (wait_ms > o->courier->config->verdict_timeout *
+				      MSEC_PER_SEC)
+			queue_live(o, MINUTE_FULL, "");
+		if (wait_ms)
 			return;
 		delivery_start(d, w);
 	}

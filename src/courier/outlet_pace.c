@@ -85,7 +85,7 @@ bool outlet_day_allows(struct outlet *o, const struct delivery *d)
 	return wait_s == 0;
 }
 
-char *outlet_day_text(const struct outlet *o)
+static char *day_text(const struct outlet *o)
 {
 	uint64_t today = pace_today(&o->pace, queue_clock_s(o->courier->store));
 
@@ -96,13 +96,23 @@ char *outlet_day_text(const struct outlet *o)
 			  (unsigned long long)o->pace.per_day);
 }
 
-bool outlet_minute_allows(struct outlet *o)
+char *outlet_pace_text(const struct outlet *o)
+{
+	if (o->day_full)
+		return day_text(o);
+	if (o->pace.per_minute && timer_is_set(o->pacer))
+		return mem_printf("it waits for its turn: the provider takes "
+				  "%u messages of the account in a minute",
+				  o->pace.per_minute);
+	return NULL;
+}
+int64_t outlet_minute_wait_ms(struct outlet *o)
 {
 	int64_t wait_ms = pace_minute_wait_ms(&o->pace, clock_mono_ms());
 
 	if (wait_ms)
 		timer_set(o->pacer, wait_ms);
-	return wait_ms == 0;
+	return wait_ms;
 }
 
 /* ---- what went ---- */

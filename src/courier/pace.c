@@ -2,8 +2,10 @@
 
 #include <assert.h>
 
-#define MINUTE_MS 60000
+#define SECOND_MS 1000
+#define MINUTE 60 /* seconds */
 #define HOUR_S 3600
+#define DAY 24 /* hours */
 #define QUIET_MS (5 * 60 * 1000)
 
 void pace_limit(struct pace *p, unsigned per_minute, uint64_t per_day,
@@ -15,106 +17,104 @@ void pace_limit(struct pace *p, unsigned per_minute, uint64_t per_day,
 	p->connections = connections;
 }
 
+/*
+ * ---- windows ----
+ *
+ * A span of so many slots back from now, and the slot that has only begun:
+ * what is counted in a slot falls out when all of it is older than the span.
+ */
+
+static bool has(const struct pace_window *w, int64_t slot)
+{
+	return slot >= 0 && slot <= w->newest && slot > w->newest - PACE_SLOTS;
+}
+
+/* The slots between are of times long gone. */
+static void move_to(struct pace_window *w, int64_t slot)
+{
+	int64_t from = w->newest;
+
+	if (from < slot - PACE_SLOTS)
+		from = slot - PACE_SLOTS;
+	while (++from <= slot)
+		w->slots[from % PACE_SLOTS] = 0;
+	if (w->newest < slot)
+		w->newest = slot;
+}
+
+static void add(struct pace_window *w, int64_t slot, uint64_t n)
+{
+	if (slot < 0)
+		return;
+	move_to(w, slot);
+	if (has(w, slot))
+		w->slots[slot % PACE_SLOTS] += n;
+}
+
+/* In that slot and those after it. */
+static uint64_t since(const struct pace_window *w, int64_t slot)
+{
+	uint64_t sum = 0;
+
+	for (int64_t s = w->newest; s >= slot && has(w, s); s--)
+		sum += w->slots[s % PACE_SLOTS];
+	return sum;
+}
+
+/* The slot from which on there is no more than room, now the newest. */
+static int64_t first_with_room(const struct pace_window *w, int64_t now,
+			       int64_t span, uint64_t room)
+{
+	int64_t slot = now - span;
+
+	while (slot <= w->newest && since(w, slot) > room)
+		slot++;
+	return slot;
+}
+
 /* ---- messages a minute ---- */
-
-static double rate(const struct pace *p)
-{
-	return (double)p->per_minute / MINUTE_MS;
-}
-
-static double tokens_at(const struct pace *p, int64_t now_ms)
-{
-	double tokens = p->per_minute;
-
-	if (p->filled_ms)
-		tokens = p->tokens + (double)(now_ms - p->filled_ms) * rate(p);
-	return tokens < p->per_minute ? tokens : p->per_minute;
-}
 
 int64_t pace_minute_wait_ms(const struct pace *p, int64_t now_ms)
 {
-	double tokens = tokens_at(p, now_ms);
+	int64_t now = now_ms / SECOND_MS, slot;
 
-	if (!p->per_minute || tokens >= 1)
+	if (!p->per_minute)
 		return 0;
-	return (int64_t)((1 - tokens) / rate(p)) + 1;
+	slot = first_with_room(&p->minute, now, MINUTE, p->per_minute - 1);
+	return slot == now - MINUTE ? 0 : (slot + MINUTE) * SECOND_MS - now_ms;
 }
 
 /* ---- recipients a day ---- */
 
-static bool in_window(const struct pace *p, int64_t hour)
-{
-	return hour >= 0 && hour <= p->newest && hour > p->newest - PACE_HOURS;
-}
-
-/* The slots between belong to hours long gone. */
-static void move_to(struct pace *p, int64_t hour)
-{
-	int64_t from = p->newest;
-
-	if (from < hour - PACE_HOURS)
-		from = hour - PACE_HOURS;
-	while (++from <= hour)
-		p->hours[from % PACE_HOURS] = 0;
-	if (p->newest < hour)
-		p->newest = hour;
-}
-
 void pace_count(struct pace *p, int64_t hour, uint64_t recipients)
 {
-	if (hour < 0)
-		return;
-	move_to(p, hour);
-	if (in_window(p, hour))
-		p->hours[hour % PACE_HOURS] += recipients;
-}
-
-/* Of hour and those after it. */
-static uint64_t since(const struct pace *p, int64_t hour)
-{
-	uint64_t sum = p->under_way;
-
-	for (int64_t h = p->newest; h >= hour && in_window(p, h); h--)
-		sum += p->hours[h % PACE_HOURS];
-	return sum;
-}
-
-static int64_t oldest(int64_t clock_s)
-{
-	return clock_s / HOUR_S - PACE_HOURS + 1;
+	add(&p->day, hour, recipients);
 }
 
 uint64_t pace_today(const struct pace *p, int64_t clock_s)
 {
-	return since(p, oldest(clock_s));
+	return p->under_way + since(&p->day, clock_s / HOUR_S - DAY);
 }
 
 int64_t pace_day_wait_s(const struct pace *p, uint64_t n, int64_t clock_s)
 {
 	uint64_t room = n < p->per_day ? p->per_day - n : 0;
-	int64_t hour = oldest(clock_s);
+	int64_t now = clock_s / HOUR_S, hour;
 
 	if (!p->per_day)
 		return 0;
-	while (hour <= p->newest && since(p, hour) > room)
-		hour++;
 	/* what is under way ends soon, one way or the other */
-	if (hour > p->newest && p->under_way > room)
+	if (p->under_way > room)
 		return 1;
-	/* the hours before that one have fallen out when it is the oldest */
-	return hour == oldest(clock_s) ?
-		       0 : (hour + PACE_HOURS - 1) * HOUR_S - clock_s;
+	hour = first_with_room(&p->day, now, DAY, room - p->under_way);
+	return hour == now - DAY ? 0 : (hour + DAY) * HOUR_S - clock_s;
 }
 
 /* ---- both ---- */
 
 void pace_begin(struct pace *p, uint64_t recipients, int64_t now_ms)
 {
-	/* without a limit there is no debt when one is set */
-	if (p->per_minute) {
-		p->tokens = tokens_at(p, now_ms) - 1;
-		p->filled_ms = now_ms;
-	}
+	add(&p->minute, now_ms / SECOND_MS, 1);
 	p->under_way += recipients;
 }
 
@@ -122,7 +122,7 @@ void pace_end(struct pace *p, uint64_t begun, uint64_t taken, int64_t clock_s)
 {
 	assert(p->under_way >= begun);
 	p->under_way -= begun;
-	pace_count(p, clock_s / HOUR_S, taken);
+	add(&p->day, clock_s / HOUR_S, taken);
 }
 
 /* ---- connections ---- */

@@ -15,8 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A day, and the hour that has only begun. */
-#define PACE_HOURS 25
+/* What was counted of late, in slots of a second, or an hour. */
+#define PACE_SLOTS 61
+struct pace_window {
+	int64_t newest; /* slot of the last that was counted */
+	uint64_t slots[PACE_SLOTS]; /* of slot n in n % PACE_SLOTS */
+};
 
 struct pace {
 	unsigned per_minute; /* messages; 0: no limit */
@@ -24,10 +28,7 @@ struct pace {
 	unsigned connections;
 
 	/* private */
-	double tokens;       /* messages that may go now */
-	int64_t filled_ms;   /* when that was so; 0: the bucket is full */
-	int64_t newest;      /* hour of the last recipient counted */
-	uint64_t hours[PACE_HOURS]; /* of hour h in h % PACE_HOURS */
+	struct pace_window minute, day;
 	uint64_t under_way;  /* recipients of messages begun */
 	unsigned allowed;    /* connections after a cut; 0: no cut */
 	int64_t cut_ms;
@@ -37,11 +38,11 @@ struct pace {
 void pace_limit(struct pace *p, unsigned per_minute, uint64_t per_day,
 		unsigned connections);
 
-/* ---- messages a minute: a full bucket may go at once ---- */
+/* ---- messages a minute: never more in any, to the second ---- */
 /* 0: one may be begun now; else in so many milliseconds. */
 int64_t pace_minute_wait_ms(const struct pace *p, int64_t now_ms);
 
-/* ---- recipients a day: an hour's count falls out a day after its end ---- */
+/* ---- recipients a day: never more in any, to the hour ---- */
 /* Of a time before this process. */
 void pace_count(struct pace *p, int64_t hour, uint64_t recipients);
 /* In the last day, those under way included. */

@@ -55,6 +55,7 @@ EXTRA_DIST += \
 	tests/system/test_main_job.py \
 	tests/system/test_notices.py \
 	tests/system/test_notice_routes.py \
+	tests/system/test_pace.py \
 	tests/system/test_power.py \
 	tests/system/test_queue.py \
 	tests/system/test_replies.py \

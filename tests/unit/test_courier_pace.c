@@ -33,23 +33,44 @@ static void test_minute(void)
 
 	CHECK_INT(burst(&p, now), 30);
 	wait = pace_minute_wait_ms(&p, now);
-	CHECK(wait > 1900 && wait <= 2001);
-	CHECK(pace_minute_wait_ms(&p, now + wait - 2) > 0);
-	CHECK_INT(burst(&p, now + wait), 1);
-	CHECK_INT(burst(&p, now + wait + MINUTE / 2), 15);
-	/* a day of silence saves up no more than one bucket */
+	CHECK(wait > MINUTE && wait <= MINUTE + 1000);
+	CHECK_INT(pace_minute_wait_ms(&p, now + wait - 1), 1);
+	CHECK_INT(burst(&p, now + wait), 30);
+	/* a day of silence saves up nothing */
 	CHECK_INT(burst(&p, now + 1440 * MINUTE), 30);
 }
 
-/* Never more than twice the limit in any minute, in the long run the limit. */
-static void test_minute_long_run(void)
+/* One by one: each slot opens when its message is a minute old. */
+static void test_minute_spread(void)
+{
+	struct pace p = pace_of(3, 0, 1);
+
+	for (int n = 0; n < 3; n++) {
+		CHECK_INT(pace_minute_wait_ms(&p, 10000 + n * 7000), 0);
+		pace_begin(&p, 1, 10000 + n * 7000);
+	}
+	CHECK_INT(pace_minute_wait_ms(&p, 30000), 71000 - 30000);
+	CHECK_INT(burst(&p, 71000), 1);
+	CHECK_INT(pace_minute_wait_ms(&p, 71000), 78000 - 71000);
+	CHECK_INT(burst(&p, 85000), 2);
+}
+
+/* Whenever one begins a minute of one's own, it holds the limit at most. */
+static void test_any_minute(void)
 {
 	struct pace p = pace_of(30, 0, 1);
-	unsigned sent = 0;
+	int64_t times[1000];
+	unsigned n = 0, seed = 12345;
 
-	for (int64_t now = 1; now <= 10 * MINUTE; now += 100)
-		sent += burst(&p, now);
-	CHECK(sent >= 30 + 9 * 30 && sent <= 30 + 10 * 30);
+	for (int64_t now = 1; now <= 20 * MINUTE && n < 900; now += 50) {
+		seed = seed * 1103515245 + 12345;
+		if ((seed >> 16) % 20 == 0)
+			for (unsigned more = burst(&p, now); more; more--)
+				times[n++] = now;
+	}
+	CHECK(n >= 19 * 30 && n < 900);
+	for (unsigned i = 0; i + 30 < n; i++)
+		CHECK(times[i + 30] - times[i] > MINUTE);
 }
 
 static void test_minute_changes(void)
@@ -57,10 +78,14 @@ static void test_minute_changes(void)
 	struct pace p = pace_of(0, 0, 1);
 
 	CHECK_INT(burst(&p, 5), 1000);
+	/* what went before the limit counts against it */
 	pace_limit(&p, 10, 0, 1);
-	CHECK_INT(burst(&p, 6), 10);
+	CHECK_INT(burst(&p, 6), 0);
+	CHECK_INT(burst(&p, 2 * MINUTE), 10);
+	pace_limit(&p, 12, 0, 1);
+	CHECK_INT(burst(&p, 2 * MINUTE), 2);
 	pace_limit(&p, 0, 0, 1);
-	CHECK_INT(pace_minute_wait_ms(&p, 6), 0);
+	CHECK_INT(pace_minute_wait_ms(&p, 2 * MINUTE), 0);
 }
 
 static void send_at(struct pace *p, uint64_t n, int64_t clock_s)
@@ -167,7 +192,8 @@ static void test_connections(void)
 }
 
 UNIT_MAIN("courier pace", { "minute", test_minute },
-	  { "minute, long run", test_minute_long_run },
+	  { "minute, spread", test_minute_spread },
+	  { "any minute", test_any_minute },
 	  { "minute, limit changes", test_minute_changes },
 	  { "day", test_day }, { "day, under way", test_day_under_way },
 	  { "day, too many at once", test_day_too_many },
