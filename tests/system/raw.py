@@ -34,6 +34,13 @@ class Raw:
     def close(self):
         self.sock.close()
 
+    def greeted(self, read):
+        try:
+            return read()
+        except OSError:
+            self.close()
+            raise
+
     def send(self, data):
         self.sock.sendall(data.encode() if isinstance(data, str) else data)
 
@@ -69,7 +76,7 @@ class Raw:
 class Smtp(Raw):
     def __init__(self, port, ca=None, greet=True, **kw):
         super().__init__(port, ca, **kw)
-        self.greeting = self.reply() if greet else None
+        self.greeting = self.greeted(self.reply) if greet else None
 
     def reply(self):
         """A reply, all its lines; empty when the connection ended."""
@@ -110,7 +117,7 @@ class Imap(Raw):
     def __init__(self, port, ca=None, greet=True, **kw):
         super().__init__(port, ca, **kw)
         self.tags = 0
-        self.greeting = self.line().decode() if greet else None
+        self.greeting = self.greeted(self.line).decode() if greet else None
 
     def tagged(self, tag):
         """All lines up to the tagged one: (untagged text, tagged line)."""

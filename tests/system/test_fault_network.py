@@ -8,7 +8,8 @@ happens the client hears 250, and each message arrives; a second time only
 where the reply to the first was lost.
 
 MAILBEARER_POSITIONS=N: how many octets of each direction are chosen (0: every
-one, as make soak does), MAILBEARER_SEED=N repeats a run's choices.
+one, as make soak does), MAILBEARER_FILED=N: and where copies of what was sent
+are filed (48, in long runs only), MAILBEARER_SEED=N repeats a run's choices.
 """
 import collections
 import concurrent.futures
@@ -17,6 +18,7 @@ import os
 import random
 import sys
 import time
+import unittest
 
 from fault_case import FULL, size
 from forward import Forward
@@ -27,6 +29,7 @@ from token_case import TokenCase
 
 POSITIONS = size('POSITIONS', 24, 0)
 SEED = int(os.environ.get('MAILBEARER_SEED') or random.randrange(10 ** 6))
+FILED = size('FILED', 48, 48)
 ACCOUNTS = 24
 VERDICT = 2
 # Seconds a busy machine may add to a timer.
@@ -43,6 +46,7 @@ class NetworkCase(TokenCase):
     port = 'smtps'
     tls = 'implicit'
     workers = 2
+    patience = 60
     ini = {'retry': {'first': '1s', 'longest': '1s', 'attempts': '8',
                      'window': '60s'},
            'queue': {'verdict_timeout': f'{VERDICT}s'},
@@ -84,9 +88,9 @@ class NetworkCase(TokenCase):
         counts = self.api('GET', '/v1/queue/counts')[1]['accounts']
         return not sum(a['messages'] for a in counts)
 
-    def assert_emptied(self, seconds=60):
+    def assert_emptied(self, seconds=0):
         try:
-            until(self.emptied, 'an empty queue', seconds)
+            until(self.emptied, 'an empty queue', seconds or self.patience)
         except AssertionError as e:
             left = self.api('GET', '/v1/queue')[1]['messages']
             raise AssertionError(f'{e}\n{self.daemon.ctl("status")[1]}\n'
@@ -141,12 +145,12 @@ class NetworkCase(TokenCase):
 
 class Cuts(NetworkCase):
     """At every octet of a session of two messages."""
+    batch = 0
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.rng = random.Random(SEED)
-        cls.batch = 0
 
     def setUp(self):
         super().setUp()
@@ -272,6 +276,28 @@ class Cuts(NetworkCase):
 
     def test_of_tls_replayed(self):
         self.everywhere(self.replayed, ('up', 'down'))
+
+
+class CutsFiled(Cuts):
+    """The provider files copies, so that what was in doubt is looked up."""
+    provider = {'sent_copy': True}
+    settings = {**Cuts.settings, 'sent_copy': True, 'store_bodies': True}
+    patience = 300
+
+    @classmethod
+    def setUpClass(cls):
+        if not FULL:
+            raise unittest.SkipTest('in long runs only: it takes minutes')
+        super().setUpClass()
+
+    def chosen(self, most):
+        return sorted(self.rng.sample(range(1, most + 1), FILED))
+
+    def judge(self, cut):
+        self.assertEqual(super().judge(cut), 0)
+        return 0
+
+    test_of_tls_live = test_of_tls_replayed = None
 
 
 class Silence(NetworkCase):
