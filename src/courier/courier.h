@@ -264,6 +264,7 @@ struct outlet {
 	int64_t lingers_ms;    /* when that of VERDICT_LINGERING began, or 0 */
 	unsigned failures;
 	bool trouble_at_login; /* the last one: no login, or no token for it */
+	bool trouble_of_wire;  /* the last one: a connection broke */
 	struct timer *retry;
 
 	struct pace pace;

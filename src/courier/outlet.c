@@ -364,7 +364,7 @@ void outlet_hold(struct outlet *o, const struct verdict_result *v)
 {
 	struct verdict_result seen = outlasted(o, v);
 
-	o->trouble_at_login = false;
+	o->trouble_at_login = o->trouble_of_wire = false;
 	hold_until(o, &seen);
 	replay_restart(o);
 	if (o->state == ACCOUNT_CONNECTED)
@@ -520,14 +520,16 @@ static void hand_out(struct outlet *o)
 
 /*
  * An account that could not log in and has nothing to send would stay
- * "retrying" until somebody sends: one connection finds out.
+ * "retrying" until somebody sends: one connection finds out. So if a connection
+ * broke and the message it carried was found to have gone, or is deleted.
  */
 static void probe(struct outlet *o)
 {
-	bool login_is_the_question = o->trouble_at_login || o->failures == 0;
-
-	if (o->state == ACCOUNT_RETRYING && login_is_the_question &&
-	    o->n_wires == 0 && TAILQ_EMPTY(&o->waiting) && !o->replaying)
+	if (o->state != ACCOUNT_RETRYING || o->n_wires > 0 ||
+	    !TAILQ_EMPTY(&o->waiting) || o->replaying)
+		return;
+	o->trouble_at_login |= o->trouble_of_wire && !o->backlog;
+	if (o->trouble_at_login || o->failures == 0)
 		open_wires(o, 1);
 }
 

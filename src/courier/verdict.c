@@ -179,8 +179,10 @@ static void rejected(struct delivery *d, const struct smtp_failure *f)
 		message_fault(d, f->code, f->enhanced, f->text);
 		return;
 	}
-	if (v.verdict != VERDICT_MESSAGE_LATER)
+	if (v.verdict != VERDICT_MESSAGE_LATER) {
 		outlet_hold(d->via, &v);
+		d->via->trouble_of_wire = f->code == 0;
+	}
 	wait_out(d, &v, f->code, f->enhanced, f->text, own);
 }
 

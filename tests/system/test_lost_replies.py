@@ -140,6 +140,8 @@ class LostReplies(Case):
 
     def test_found_in_sent(self):
         self.check('found', 1, 'found', False)
+        # Nothing waits that would show it, and yet it is seen to work.
+        self.wait_state(self.address('found'), 'connected')
 
     def test_found_at_the_second_look(self):
         self.check('late', 1, 'found', False)
