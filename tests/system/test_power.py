@@ -85,6 +85,14 @@ class Stream(threading.Thread):
             self.error = (time.monotonic(), e)
 
 
+def kill_all(pids):
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 class Rotation(threading.Thread):
     """Uses up an account's tokens as fast as they are renewed."""
 
@@ -194,15 +202,14 @@ class Power:
         self.daemon.start()
 
     def kill(self, roles):
-        roles = {**roles, **self.daemon.roles()}
+        """First those who are known, or they would go on for a while."""
+        kill_all(roles)
+        started = self.daemon.roles()
         self.daemon.stop(signal.SIGKILL)
-        for pid in roles:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        kill_all(started)
         until(lambda: not any(os.path.exists(f'/proc/{pid}')
-                              for pid in roles), 'the end of the roles')
+                              for pid in (*roles, *started)),
+              'the end of the roles')
 
     # ---- what is left
 
