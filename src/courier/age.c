@@ -4,7 +4,8 @@
  * that neither a step of the wall clock nor a switched-off machine ages mail.
  *
  * Both questions walk an index from the oldest; when nothing is too old they
- * read one row.
+ * read one row. While the queue itself is younger than what is asked for they
+ * are not put: to the store a time of 0 would mean mail of any age.
  */
 #include "base/clock.h"
 #include "courier/courier.h"
@@ -37,6 +38,14 @@ static void settle_all(struct courier *c, struct queue_message *const *list,
 	}
 }
 
+/* Accepted before that, as the queue's clock says; 0: as yet nothing was. */
+static int64_t older_than(const struct courier *c, int64_t age)
+{
+	int64_t now = queue_clock_s(c->store);
+
+	return now > age ? now - age : 0;
+}
+
 /* A full page: more may be due at once. */
 static void ended(struct courier *c, size_t n)
 {
@@ -60,12 +69,14 @@ static void expire(struct courier *c)
 {
 	struct queue_query query = {
 		.state = QUEUE_WAITING,
-		.accepted_before_s =
-			queue_clock_s(c->store) - c->config->max_age,
+		.accepted_before_s = older_than(c, c->config->max_age),
 		.limit = PAGE,
 	};
 
-	queue_list(c->store, &query, on_expired, c);
+	if (query.accepted_before_s)
+		queue_list(c->store, &query, on_expired, c);
+	else
+		ended(c, 0);
 }
 
 static void on_delayed(void *arg, enum store_result r,
@@ -85,13 +96,15 @@ static void warn(struct courier *c)
 {
 	struct queue_query query = {
 		.state = QUEUE_WAITING,
-		.accepted_before_s =
-			queue_clock_s(c->store) - c->config->warn_after,
+		.accepted_before_s = older_than(c, c->config->warn_after),
 		.unwarned = true,
 		.limit = PAGE,
 	};
 
-	queue_list(c->store, &query, on_delayed, c);
+	if (query.accepted_before_s)
+		queue_list(c->store, &query, on_delayed, c);
+	else
+		expire(c);
 }
 
 void age_run(void *arg)

@@ -6,6 +6,7 @@ which is [notify] mail_account.
 """
 import email
 import email.policy
+import time
 
 from harness import main
 from lab import until
@@ -70,6 +71,24 @@ class Age(UsersCase):
             self.box.outage(False, protocols=['smtp'])
         self.assert_queue_empties()
         self.assertEqual([m['recipients'] for m in self.box.messages()], [[BOB]])
+
+
+class NewQueue(UsersCase):
+    """The clock of a new queue reaches what mail may age to, once."""
+    users = ('demo', 'alice')
+    ages = {'warn_after': 10, 'max_age': 14}
+    ini = {'queue': {key: f'{s}s' for key, s in ages.items()},
+           'notify': {'mail_account': ALICE}}
+
+    def test_nothing_comes_of_age_with_the_queue(self):
+        self.box.kill_grant('demo', aadsts=50173)
+        sent = time.monotonic()
+        self.assertRegex(self.send('young'), 'Queued as')
+        for number, (what, age) in enumerate(self.ages.items(), 1):
+            self.box.messages(wait=number, timeout=2 * age)
+            waited = time.monotonic() - sent
+            # The queue's clock counts whole seconds.
+            self.assertGreater(waited, age - 1, what)
 
 
 if __name__ == '__main__':
