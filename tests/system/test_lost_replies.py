@@ -15,7 +15,7 @@ from sandbox_case import BOB, QUICK, sandbox, sandbox_provider
 
 # Whose copies the provider files, and whose not.
 FILED = ('found', 'late', 'nowhere', 'deaf', 'client', 'twin', 'deleted',
-         'crash')
+         'stale', 'crash')
 UNFILED = ('unfiled',)
 # Beyond this nothing is waited for: two looks, a minute apart, or three
 # failures, and the delivery after that.
@@ -51,6 +51,8 @@ class LostReplies(Case):
         cls.queue_and_kill('crash')
         cls.lose('found')
         cls.lose('unfiled')
+        cls.lose('stale')
+        cls.box.expire(cls.address('stale'))
         cls.filing(sent_delay=30)
         cls.lose('late')
         cls.filing(sent_copy=False)
@@ -148,6 +150,9 @@ class LostReplies(Case):
 
     def test_found_after_kill_9_of_courier(self):
         self.check('crash', 1, 'found', False)
+
+    def test_found_with_a_token_that_had_to_be_renewed(self):
+        self.check('stale', 1, 'found', False)
 
     def test_a_provider_that_files_no_copies(self):
         self.check('unfiled', 2, 'delivered', True)
