@@ -50,6 +50,7 @@ static bool lock_dir(struct queue_store *q, const char *dir, struct buf *why)
 	return false;
 }
 
+static void on_start(void *arg);
 static void on_later(void *arg);
 static void on_tick(void *arg);
 
@@ -63,6 +64,7 @@ static struct queue_store *store_new(struct loop *l)
 	STAILQ_INIT(&q->reads);
 	q->lock_fd = -1;
 	pthread_mutex_init(&q->files, NULL);
+	q->start_timer = timer_new(l, on_start, q);
 	q->later_timer = timer_new(l, on_later, q);
 	q->tick_timer = timer_new(l, on_tick, q);
 	return q;
@@ -237,6 +239,7 @@ static void write_batch(struct queue_store *q)
 {
 	if (q->writing || q->closing || STAILQ_EMPTY(&q->waiting))
 		return;
+	timer_cancel(q->start_timer);
 	timer_cancel(q->later_timer);
 	STAILQ_CONCAT(&q->batch, &q->later);
 	STAILQ_CONCAT(&q->batch, &q->waiting);
@@ -245,10 +248,21 @@ static void write_batch(struct queue_store *q)
 		       (struct job){ batch_run, batch_done, q });
 }
 
+/*
+ * A batch begins when the callbacks that run now have returned: what they give
+ * shares one sync, such as that one message has gone and that the next is
+ * about to.
+ */
 static void give_writer(struct queue_store *q, struct queue_op *op)
 {
 	STAILQ_INSERT_TAIL(&q->waiting, op, link);
-	write_batch(q);
+	if (!q->writing && !timer_is_set(q->start_timer))
+		timer_set(q->start_timer, 0);
+}
+
+static void on_start(void *arg)
+{
+	write_batch(arg);
 }
 
 static struct queue_op *op_of_work(struct queue_work **wp, void *arg)
@@ -442,6 +456,7 @@ void queue_store_close(struct queue_store **qp)
 		workers_free(&q->write_pool);
 	if (q->writer.dir)
 		finish_writing(q);
+	timer_free(&q->start_timer);
 	timer_free(&q->later_timer);
 	timer_free(&q->tick_timer);
 	queue_reader_close(&q->reader);

@@ -55,7 +55,7 @@ struct queue_store {
 	struct queue_ops later;   /* for it, too, but they can wait */
 	struct queue_ops batch;   /* the writer has these */
 	struct queue_ops reads;   /* given to the reader */
-	struct timer *later_timer, *tick_timer;
+	struct timer *start_timer, *later_timer, *tick_timer;
 	int64_t keep_s;
 	bool writing, closing;
 	int lock_fd;

@@ -210,6 +210,20 @@ static void test_all_or_nothing(void)
 	end();
 }
 
+/* What one turn gives is one batch: both are done in the same turn. */
+static void test_one_sync_a_turn(void)
+{
+	struct waiter one = { 0 }, two = { 0 };
+
+	begin();
+	add_message("a@x", 10, NULL, &one, NULL);
+	add_message("b@x", 10, NULL, &two, NULL);
+	CHECK(!store->writing);
+	wait_for(&one, 1);
+	CHECK_INT(two.done, 1);
+	end();
+}
+
 /* ---- operators ---- */
 
 static void add_many(const char *account, unsigned n)
@@ -374,6 +388,7 @@ static void test_idle_tick(void)
 UNIT_MAIN("works", { "every column", test_every_column },
 	  { "body offset", test_body_offset },
 	  { "all or nothing", test_all_or_nothing },
+	  { "one sync a turn", test_one_sync_a_turn },
 	  { "sweeps", test_sweeps },
 	  { "sweep cut short", test_sweep_cut_short },
 	  { "queries of age", test_queries_of_age },
