@@ -1,50 +1,5 @@
 /* One message of the queue, as operators see it. */
-#include "base/clock.h"
 #include "courier/courier.h"
-
-/* Why it waits, in one sentence. */
-static char *why(struct courier *c, const struct queue_message *m)
-{
-	struct outlet *o = outlet_find(c, span_str(m->account));
-	int64_t wait = m->next_s - queue_clock_s(c->store);
-	char *paced;
-
-	if (m->state == QUEUE_HELD)
-		return mem_strdup("it is held by an operator until "
-				  "mailbearerctl queue release");
-	if (o && o->replaying && o->replaying->phase != DELIVERY_WAITING &&
-	    !strcmp(o->replaying->message->id, m->id))
-		return mem_strdup("it is being sent now");
-	if (!o || !o->known)
-		return mem_printf("the account %s is not configured any more",
-				  m->account);
-	if (o->state != ACCOUNT_CONNECTED)
-		return mem_printf("the account is %s%s%s%s%s",
-				  account_state_name(o->state),
-				  o->text && *o->text ? ": " : "",
-				  o->text ? o->text : "",
-				  o->step && *o->step ? "; " : "",
-				  o->step ? o->step : "");
-	if (m->doubt_s)
-		return mem_strdup("the reply to an attempt was lost: it is "
-				  "sent again where the provider cannot be "
-				  "asked whether it has it");
-	if (wait > 0)
-		return mem_printf("the provider deferred it (%s); next try in "
-				  "%lld s",
-				  m->last_reply ? m->last_reply : "no reason",
-				  (long long)wait);
-	paced = outlet_pace_text(o);
-	return paced ? paced :
-		       mem_strdup("it is behind other mail of the account");
-}
-
-/* What the queue's clock says, on the wall clock. */
-static int64_t next_wall_s(const struct courier *c,
-			   const struct queue_message *m)
-{
-	return clock_wall_s() + m->next_s - queue_clock_s(c->store);
-}
 
 /* ---- what was asked of notices (RFC 3461) ---- */
 
@@ -120,7 +75,6 @@ struct json *courier_message_json(struct courier *c,
 				  const struct queue_message *m)
 {
 	struct json *j = json_new_object();
-	char *reason = why(c, m);
 
 	json_put_str(j, "id", m->id);
 	json_put_int(j, "seq", m->seq);
@@ -130,14 +84,11 @@ struct json *courier_message_json(struct courier *c,
 	put_envelope(j, m);
 	json_put_str(j, "state", queue_state_name(m->state));
 	json_put_int(j, "created", m->created_s);
-	if (m->next_s)
-		json_put_int(j, "next", next_wall_s(c, m));
 	json_put_int(j, "attempts", m->attempts);
 	if (m->doubt_s)
 		json_put_bool(j, "in_doubt", true);
 	json_put_if(j, "last_reply", m->last_reply);
 	json_put_if(j, "cause", m->cause);
-	json_put_str(j, "why", reason);
-	mem_free(reason);
+	courier_put_why(c, m, j);
 	return j;
 }

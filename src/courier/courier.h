@@ -425,6 +425,11 @@ const char *courier_account_parameter(const struct admin_request *q,
 /* ---- admin_message.c ---- */
 struct json *courier_message_json(struct courier *c,
 				  const struct queue_message *m);
+/* ---- why.c ---- */
+/* Why it waits, in one sentence, the step that mends it if there is one, and
+ * when it is tried next if that is known. */
+void courier_put_why(struct courier *c, const struct queue_message *m,
+		     struct json *to);
 /* ---- admin_history.c ---- */
 void courier_history(const struct admin_request *q);
 

@@ -24,6 +24,7 @@ libcourier_a_SOURCES = \
 	src/courier/sent_lookup.h \
 	src/courier/settle.c \
 	src/courier/verdict.c \
+	src/courier/why.c \
 	src/courier/wire.c
 
 role_PROGRAMS += courier

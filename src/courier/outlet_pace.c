@@ -106,6 +106,7 @@ char *outlet_pace_text(const struct outlet *o)
 				  o->pace.per_minute);
 	return NULL;
 }
+
 int64_t outlet_minute_wait_ms(struct outlet *o)
 {
 	int64_t wait_ms = pace_minute_wait_ms(&o->pace, clock_mono_ms());

@@ -3,7 +3,6 @@
 #include "ctl/api.h"
 #include "ctl/past.h"
 #include "ctl/text.h"
-#include "ctl/trouble.h"
 
 /* ---- queue show ---- */
 
@@ -52,6 +51,7 @@ static void add_message(struct buf *out, const struct json *m, int64_t now)
 	text_add_fact(out, "last reply", json_get_text(m, "last_reply"));
 	text_add_fact(out, "cause", json_get_text(m, "cause"));
 	text_add_fact(out, "why", json_get_text(m, "why"));
+	text_add_fact(out, "step", json_get_text(m, "step"));
 }
 
 enum ctl_exit cmd_queue_show(struct ctl *ctl, const struct args *a)
@@ -75,39 +75,25 @@ enum ctl_exit cmd_queue_show(struct ctl *ctl, const struct args *a)
 
 /* ---- queue why ---- */
 
-/* What mends it stands with the account; a message whose account works or is
- * unknown has no more to say. */
-static void add_account_trouble(struct ctl *ctl, struct buf *out,
-				struct span address)
-{
-	struct buf path = BUF_INIT;
-	struct api_answer answer;
-
-	api_path(&path, "/v1/accounts/", address, "");
-	api_try(ctl, "GET", buf_span(&path), NULL, API_TIMEOUT_S, &answer);
-	buf_clear(&path);
-	if (answer.exit == CTL_FINE)
-		trouble_add(out, answer.doc, &ctl->screen, clock_wall_s(),
-			    false);
-	api_clear(&answer);
-}
-
 static void add_why(struct ctl *ctl, struct buf *out, const struct json *m)
 {
 	struct span why = json_get_text(m, "why");
+	struct span said = json_get_text(m, "last_reply");
+	struct span step = json_get_text(m, "step");
 	struct buf line = BUF_INIT;
 
 	text_add(&line, why.len > 0 ? why : json_get_text(m, "state"));
 	text_wrap(out, buf_span(&line), 0, ctl->screen.width);
-	text_add_fact(out, "last reply", json_get_text(m, "last_reply"));
+	if (!span_contains_nocase(why, said))
+		text_add_fact(out, "last reply", said);
 	add_moment(out, "next try", json_get_int(m, "next", 0),
 		   clock_wall_s());
-	if (span_is(json_get_text(m, "state"), "held")) {
-		buf_add_str(out, "    -> mailbearerctl queue release ");
-		text_add(out, json_get_text(m, "id"));
+	/* in one line: it is there to be copied */
+	if (step.len > 0) {
+		buf_add_str(out, "    -> ");
+		text_add(out, step);
 		buf_add_char(out, '\n');
 	}
-	add_account_trouble(ctl, out, json_get_text(m, "account"));
 	buf_clear(&line);
 }
 

@@ -159,6 +159,8 @@ const char *const queue_write_sql[QUEUE_WRITE_COUNT] = {
 	"seq, at_s, result, kind, id, account, via, login, session, "        \
 	"address, reverse_path, recipients, message_id, size, waited_s, "    \
 	"attempts, reply, in_doubt"
+/* Notices never say that they are from another: they are not among these. */
+#define IN_PLACE "via IS NOT NULL AND kind=0"
 /* ?1 before_seq, ?2 id, ?3 account, ?4 login, ?5 limit, ?6 fallback only,
  * ?7 in doubt only, ?8 message_id */
 #define HISTORY(where)                                                       \
@@ -166,7 +168,7 @@ const char *const queue_write_sql[QUEUE_WRITE_COUNT] = {
 	" AND seq<?1 AND ifnull(account=?3, ?3 IS NULL)"                     \
 	" AND ifnull(login=?4, ?4 IS NULL)"                                  \
 	" AND ifnull(message_id=?8, ?8 IS NULL)"                             \
-	" AND (NOT ?6 OR via IS NOT NULL) AND (NOT ?7 OR in_doubt=1)"        \
+	" AND (NOT ?6 OR " IN_PLACE ") AND (NOT ?7 OR in_doubt=1)"          \
 	" ORDER BY seq DESC LIMIT ?5"
 
 /* Each walks an index in the order that is asked for. */
@@ -195,7 +197,7 @@ const char *const queue_read_sql[QUEUE_READ_COUNT] = {
 		    "account=a.account AND state=1))) FROM accounts a",
 	[R_HISTORY_ID] = HISTORY("id=?2"),
 	[R_HISTORY_MESSAGE_ID] = HISTORY("message_id=?8"),
-	[R_HISTORY_FALLBACK] = HISTORY("via IS NOT NULL"),
+	[R_HISTORY_FALLBACK] = HISTORY(IN_PLACE),
 	[R_HISTORY_DOUBT] = HISTORY("in_doubt=1"),
 	[R_HISTORY_LOGIN] = HISTORY("login=?4"),
 	[R_HISTORY_ACCOUNT] = HISTORY("account=?3"),

@@ -312,13 +312,15 @@ class Queue(Case):
         self.assertFalse(os.path.exists(f'{self.dir}/evil.eml'))
 
     def test_why_names_the_step(self):
-        self.script({
-            'GET /v1/queue/1': message(1),
-            'GET /v1/accounts/a%40b': {'address': 'a@b', 'services': {
-                'smtp': {'state': 'consent', 'text': EVIL, 'step': 'do it'}}},
-        })
+        asked = {**message(1), 'step': f'do it{EVIL}', 'last_reply': '432 no'}
+        self.script({'GET /v1/queue/1': asked})
         out, _ = self.ctl('queue', 'why', '1')
-        self.assertIn('-> do it', out)
+        self.assertIn('    -> do it', out)
+        self.assertIn('last reply   432 no', out)
+        # What the sentence says is not said again.
+        asked['why'] = 'it is tried again in 9 s: 432 no'
+        out, _ = self.ctl('queue', 'why', '1')
+        self.assertEqual(out.count('432 no'), 1)
 
 
 class History(Case):

@@ -78,7 +78,7 @@ class History(SandboxCase):
     def test_why_before_and_after(self):
         self.die()
         one = self.queue('waits')
-        self.assertRegex(self.why(one), r'the account is reauthorize.*'
+        self.assertRegex(self.why(one), r'somebody signs in .*\(reauthorize\).*'
                          rf'-> .*mailbearerctl auth {DEMO}')
         waited = time.monotonic()
         self.sign_in_sandbox()

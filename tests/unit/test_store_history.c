@@ -50,6 +50,18 @@ static void record(const char *account, const char *login, enum history_result r
 	queue_message_free(&m);
 }
 
+/* It went through another account, but says that it is from that one. */
+static void record_notice(const struct history_end *end)
+{
+	struct queue_work *w = queue_work_new(store);
+	struct queue_message *m = message_for("a@x", 5);
+
+	m->kind = QUEUE_DELAY_NOTICE;
+	queue_work_record(w, HISTORY_DELIVERED, m, end);
+	CHECK_INT(commit(&w), STORE_OK);
+	queue_message_free(&m);
+}
+
 #define BOTH ",b@example.test,\"c d\"@example.test"
 
 static void test_history_lists(void)
@@ -74,6 +86,7 @@ static void test_history_lists(void)
 	history_is(&(struct history_query){ .limit = 9, .account = "a@x",
 					    .in_doubt = true },
 		   "a@x:(null):(null):partly:last,p@x:3:1 ");
+	record_notice(&via);
 	history_is(&(struct history_query){ .limit = 9, .fallback = true },
 		   "a@x:f@x:l:delivered:250 ok" BOTH ":3:0 ");
 	history_is(&(struct history_query){ .limit = 9, .fallback = true,
@@ -91,7 +104,7 @@ static void test_history_lists(void)
 		   "");
 	history_is(&(struct history_query){ .limit = 1, .account = "a@x",
 					    .since_s = clock_wall_s() - 900 },
-		   "a@x:(null):(null):partly:last,p@x:3:1 ");
+		   "a@x:f@x:(null):delivered:250 ok" BOTH ":0:0 ");
 	end();
 }
 
