@@ -278,6 +278,7 @@ struct outlet {
 	bool scanning;
 	bool scan_again;     /* what the scan brings may be out of date */
 	bool stored_since_scan;
+	bool passed_over;    /* something was, since it was just being done */
 	unsigned storing;    /* messages on their way into the queue */
 	int64_t scan_after;
 	int64_t earliest_s;  /* next_s of those deferred, 0: none */

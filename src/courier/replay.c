@@ -56,6 +56,7 @@ void replay_restart(struct outlet *o)
 	timer_cancel(o->due);
 	o->backlog = true;
 	o->scan_again = o->scanning;
+	o->passed_over = false;
 	o->scan_after = 0;
 	o->earliest_s = 0;
 }
@@ -78,8 +79,10 @@ void replay_due(void *arg)
 static bool ready(struct outlet *o, const struct queue_message *m)
 {
 	if (delivery_in_hand(o->courier, m->id) ||
-	    (o->notifying && !strcmp(o->notifying->message->id, m->id)))
+	    (o->notifying && !strcmp(o->notifying->message->id, m->id))) {
+		o->passed_over = true;
 		return false;
+	}
 	if (m->next_s <= queue_clock_s(o->courier->store))
 		return true;
 	replay_not_before(o, m->next_s);

@@ -135,10 +135,11 @@ static void written(struct settlement *s)
 		o->backlog = o->stored_since_scan = true;
 	if (s->notice.message)
 		o->notices = true;
-	/* replay may have passed it over while it was being written */
+	/* replay may have passed it over while it was being written; a new one
+	 * can be read before it is known here that it is there */
 	if (!s->live && s->rest && s->rest->next_s)
 		replay_not_before(o, s->rest->next_s);
-	else if (!s->live && s->rest)
+	else if (s->rest && (!s->live || o->passed_over))
 		replay_restart(o);
 }
 
