@@ -27,6 +27,14 @@ int64_t clock_wall_s(void)
 	return (int64_t)time(NULL);
 }
 
+int clock_zone_min(int64_t wall_s)
+{
+	time_t t = (time_t)wall_s;
+	struct tm tm;
+
+	return localtime_r(&t, &tm) ? (int)(tm.tm_gmtoff / 60) : 0;
+}
+
 void clock_rfc3339(int64_t wall_s, char out[CLOCK_RFC3339_SIZE])
 {
 	time_t t = (time_t)wall_s;

@@ -20,6 +20,9 @@ int64_t clock_awake_ms(void);
 /* Seconds since the epoch. */
 int64_t clock_wall_s(void);
 
+/* Minutes by which local time is ahead of UTC at that moment. */
+int clock_zone_min(int64_t wall_s);
+
 #define CLOCK_RFC3339_SIZE 21
 /* "2026-11-20T22:01:02Z" */
 void clock_rfc3339(int64_t wall_s, char out[CLOCK_RFC3339_SIZE]);

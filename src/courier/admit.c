@@ -105,6 +105,7 @@ void admit_not_stored(struct delivery *d, enum store_result r)
 	} else {
 		buf_add_str(&text, "Cannot store the message now");
 	}
+	buf_add_str(&text, "; please send it again later");
 	delivery_set_answer(d, 452, "4.3.1", buf_cstr(&text));
 	buf_clear(&text);
 }

@@ -94,6 +94,11 @@ static const char *known(struct buf *b)
 	return buf_len(b) ? buf_cstr(b) : NULL;
 }
 
+static void add_date(struct buf *out, int64_t wall_s)
+{
+	header_date(out, wall_s, clock_zone_min(wall_s));
+}
+
 static void add_dates(struct dates *t, const struct courier *c,
 		      const struct queue_message *m)
 {
@@ -101,10 +106,11 @@ static void add_dates(struct dates *t, const struct courier *c,
 	int64_t left = m->accepted_s + c->config->max_age -
 		       queue_clock_s(c->store);
 
-	header_date(&t->now, now, 0);
-	header_date(&t->arrival, m->created_s, 0);
+	/* as the clock on the wall of those who read it */
+	add_date(&t->now, now);
+	add_date(&t->arrival, m->created_s);
 	if (m->accepted_s && left > 0)
-		header_date(&t->until, now + left, 0);
+		add_date(&t->until, now + left);
 }
 
 static void clear_dates(struct dates *t)

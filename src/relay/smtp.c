@@ -215,7 +215,8 @@ static bool finish_spool(struct smtp_session *s)
 static void commit(void *owner, const struct smtp_envelope *e, uint64_t size)
 {
 	static const struct smtp_answer full = {
-		452, "4.3.1", "Cannot store the message now"
+		452, "4.3.1",
+		"Cannot store the message now; please send it again later"
 	};
 	struct smtp_session *s = owner;
 

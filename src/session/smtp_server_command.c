@@ -205,7 +205,8 @@ static void end_of_data(struct smtp_server *s, enum smtp_data_verdict v)
 					  "Line ends of the message are wrong");
 		else
 			smtp_server_reply(s, 452, "4.3.1",
-					  "Cannot store the message now");
+					  "Cannot store the message now; "
+					  "please send it again later");
 		smtp_server_reset(s, true);
 		return;
 	}

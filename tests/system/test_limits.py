@@ -172,7 +172,7 @@ class Full(UsersCase):
         """Who must queue hears why not; who need not, delivers."""
         before = {m['id'] for m in self.queued()}
         self.assertEqual(self.send('over', body=b'x' * size + b'\r\n'),
-                         f'452 4.3.1 {text}')
+                         f'452 4.3.1 {text}; please send it again later')
         self.assertEqual({m['id'] for m in self.queued()}, before)
         login = self.daemon.login(ALICE)
         with Smtp(login.smtp_port, login.ca) as client:

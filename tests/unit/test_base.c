@@ -1,5 +1,8 @@
 #include "unit.h"
 
+#include <stdlib.h>
+#include <time.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -197,6 +200,20 @@ static void test_random_and_clock(void)
 	CHECK_STR(when, "2025-11-20T22:01:02Z");
 }
 
+static int zone_min(const char *zone)
+{
+	setenv("TZ", zone, 1);
+	tzset();
+	return clock_zone_min(1763676062);
+}
+
+static void test_zone(void)
+{
+	CHECK_INT(zone_min("UTC0"), 0);
+	CHECK_INT(zone_min("IST-5:30"), 330);
+	CHECK_INT(zone_min("NST3:30"), -210);
+}
+
 UNIT_MAIN("base", { "span compare", test_span_compare },
 	  { "span lower", test_span_lower },
 	  { "span cut", test_span_cut }, { "span number", test_span_number },
@@ -204,4 +221,4 @@ UNIT_MAIN("base", { "span compare", test_span_compare },
 	  { "secret", test_secret },
 	  { "secret mask", test_secret_mask }, { "log escape", test_log_escape },
 	  { "log all bytes", test_log_all_bytes }, { "log cut", test_log_cut },
-	  { "random and clock", test_random_and_clock })
+	  { "random and clock", test_random_and_clock }, { "zone", test_zone })
