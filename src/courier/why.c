@@ -21,9 +21,12 @@ static const char *const states[ACCOUNT_STATE_COUNT] = {
 				  "wrongly (misconfigured)",
 };
 
-static struct reason account_trouble(const struct outlet *o)
+static struct reason account_trouble(const struct outlet *o,
+				     const struct queue_message *m)
 {
 	struct reason r = { NULL, NULL };
+	bool refused = m->cause && m->last_reply &&
+		       !strcmp(m->cause, "fallback-refused");
 
 	if (o->state == ACCOUNT_DISABLED) {
 		r.why = mem_strdup("it waits because its account is switched "
@@ -32,9 +35,11 @@ static struct reason account_trouble(const struct outlet *o)
 				    "then mailbearerctl reload", o->account);
 		return r;
 	}
-	r.why = mem_printf("%s%s%s", states[o->state],
+	r.why = mem_printf("%s%s%s%s%s", states[o->state],
 			   o->text && *o->text ? ": " : "",
-			   o->text ? o->text : "");
+			   o->text ? o->text : "",
+			   refused ? "; its fallback was refused: " : "",
+			   refused ? m->last_reply : "");
 	r.step = mem_strdup(o->step && *o->step ? o->step : NULL);
 	return r;
 }
@@ -93,13 +98,15 @@ static struct reason reason_of(struct courier *c, const struct queue_message *m)
 		r.step = mem_printf("mailbearerctl queue release %s", m->id);
 	} else if (is_sent_now(o, m)) {
 		r.why = mem_strdup("it is being sent now");
+	} else if (o && o->lookup && !strcmp(o->asked->id, m->id)) {
+		r.why = lost_reply(o);
 	} else if (!o || !o->known) {
 		r.why = mem_printf("its account %s is not in accounts.yaml any "
 				   "more", m->account);
 		r.step = mem_printf("Put it back, or: mailbearerctl queue "
 				    "delete %s", m->id);
 	} else if (o->state != ACCOUNT_CONNECTED) {
-		r = account_trouble(o);
+		r = account_trouble(o, m);
 	} else {
 		r.why = no_trouble(c, o, m);
 	}

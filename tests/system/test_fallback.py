@@ -147,8 +147,8 @@ class Fallback(Case):
                        reply=SEND_AS_DENIED,
                        match={'sender': address('office')})
         self.send(key)
-        until(lambda: 'SendAsDenied' in str(self.queued(address('down'))),
-              'the refusal')
+        until(lambda: 'its fallback was refused: through office@example.test'
+              in str(self.queued(address('down'))), 'the refusal')
         self.box.clear()
         # It is left alone: the next one is not even tried, and what is
         # office's own goes out.

@@ -67,9 +67,7 @@ class LostReplies(Case):
                       reply='NO [UNAVAILABLE] later',
                       match={'user': cls.address('deaf')})
         cls.lose('deaf')
-        gone = [m for m in cls.daemon.json('queue', 'list')['messages']
-                if m['account'] == cls.address('deleted')]
-        cls.daemon.ctl('queue', 'delete', gone[0]['id'], code=0)
+        cls.delete_when_looked_for('deleted')
 
     @staticmethod
     def address(user):
@@ -119,6 +117,15 @@ class LostReplies(Case):
         """As mail clients do once they have heard 250."""
         cls.box.create(cls.address(user), mailbox='Sent',
                        raw=base64.b64encode(cls.message(user)).decode())
+
+    @classmethod
+    def delete_when_looked_for(cls, user):
+        def looked_for():
+            return [m for m in cls.daemon.json('queue', 'list')['messages']
+                    if m['account'] == cls.address(user)
+                    and 'looked for in the Sent folder' in m['why']]
+        found = until(looked_for, f'{user} is looked for')
+        cls.daemon.ctl('queue', 'delete', found[0]['id'], code=0)
 
     # ---- what becomes of them
 
