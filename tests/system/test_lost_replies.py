@@ -123,7 +123,7 @@ class LostReplies(Case):
         def looked_for():
             return [m for m in cls.daemon.json('queue', 'list')['messages']
                     if m['account'] == cls.address(user)
-                    and 'looked for in the Sent folder' in m['why']]
+                    and 'is looked for in the' in m['why']]
         found = until(looked_for, f'{user} is looked for')
         cls.daemon.ctl('queue', 'delete', found[0]['id'], code=0)
 
