@@ -185,6 +185,7 @@ void settle_bounce(struct delivery *d, enum history_result how,
  */
 struct split {
 	struct refusals refused, again, relayed;
+	bool too_many; /* again: only because the others were there, too */
 };
 void settle_partly(struct delivery *d, struct split *s, const char *reply);
 /* The queued message m is too old, or its sender is told of the delay. */

@@ -501,12 +501,13 @@ static struct queue_message *rest_of(const struct queue_message *m,
 	return rest;
 }
 
-static void keep_rest(struct settlement *s)
+/* at_once: something went, so that this comes to an end. */
+static void keep_rest(struct settlement *s, bool at_once)
 {
 	char *reply = reply_of(&s->waiting.list[s->waiting.n - 1]);
 
 	s->rest = rest_of(s->message, &s->waiting);
-	count_attempt(s->courier, s->rest, true);
+	count_attempt(s->courier, s->rest, !at_once);
 	set_cause(s->rest, "recipient-deferred", reply);
 	mem_free(reply);
 }
@@ -520,7 +521,7 @@ void settle_partly(struct delivery *d, struct split *p, const char *reply)
 	s->told = p->refused;
 	s->waiting = p->again;
 	if (s->waiting.n)
-		keep_rest(s);
+		keep_rest(s, p->too_many);
 	tell_relayed(s, &p->relayed);
 	if (s->told.n)
 		s->telling = QUEUE_FAILURE_NOTICE;

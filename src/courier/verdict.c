@@ -188,13 +188,33 @@ static void rejected(struct delivery *d, const struct smtp_failure *f)
 
 /* ---- some recipients refused ---- */
 
-static bool try_later(const struct smtp_recipient_result *r)
+static struct verdict_result
+verdict_of_recipient(const struct smtp_recipient_result *r)
 {
 	struct smtp_verdict_input in = { SMTP_AT_RCPT, r->code,
 					 span_str(r->enhanced),
 					 span_str(r->text), false };
 
-	return smtp_verdict(&in).verdict != VERDICT_MESSAGE_FAULT;
+	return smtp_verdict(&in);
+}
+
+static bool try_later(const struct smtp_recipient_result *r)
+{
+	return verdict_of_recipient(r).verdict != VERDICT_MESSAGE_FAULT;
+}
+
+/* RFC 5321 §4.5.3.1.10: the others go in another transaction. */
+static bool too_many(const struct smtp_result *r)
+{
+	for (size_t i = 0; i < r->n_recipients; i++) {
+		const struct smtp_recipient_result *one = &r->recipients[i];
+
+		if (one->code / 100 != 2 && try_later(one) &&
+		    strcmp(verdict_of_recipient(one).cause,
+			   "too-many-recipients") != 0)
+			return false;
+	}
+	return true;
 }
 
 static void split_recipients(struct split *s, const struct queue_message *m,
@@ -219,6 +239,7 @@ static void accepted(struct delivery *d, const struct smtp_result *r)
 	char *reply = reply_text(r->last.code, r->last.enhanced, r->last.text);
 
 	split_recipients(&s, d->message, r);
+	s.too_many = too_many(r);
 	log_attempt(d, &r->last, NULL);
 	outlet_works(d->via, d->begun_ms);
 	delivery_set_answer(d, 250,

@@ -207,6 +207,20 @@ class Shared(PaceCase):
                     self.assertEqual(self.keys(), ['first', 'second'])
 
 
+class Recipients(PaceCase):
+    ini = Shared.ini
+
+    def test_as_many_at_once_as_the_provider_takes(self):
+        self.box.settings(smtp_max_recipients=3)
+        many = [f'r{n}@elsewhere.test' for n in range(8)]
+        self.assertRegex(self.send('split', many), '^250 ')
+        # At once: half a minute would be the least of pauses.
+        until(lambda: len(self.box.messages()) == 3, 'three transactions', 10)
+        got = [m['recipients'] for m in self.box.messages()]
+        self.assertEqual(got, [many[:3], many[3:6], many[6:]])
+        self.assert_queue_empties()
+
+
 class StepsAside(PaceCase):
     """What is said of the server, and is about one message all the same."""
 
