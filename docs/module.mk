@@ -3,5 +3,6 @@ EXTRA_DIST += \
 	docs/ARCHITECTURE.md \
 	docs/OPERATIONS.md \
 	docs/PROTOCOL.md \
+	docs/RELIABILITY.md \
 	docs/SECURITY.md \
 	docs/STYLE.md

@@ -154,7 +154,7 @@ class FaultCase(UsersCase):
         except AssertionError as e:
             raise AssertionError(
                 f'{e}\n{self.daemon.ctl("status")[1]}\n'
-                f'{self.daemon.ctl("queue", "list", "--json")[1]}\n'
+                f'{self.daemon.ctl("queue", "list", "--json")[1][:2000]}\n'
                 f'{self.daemon.tail(60)}') from None
 
     # ---- messages
