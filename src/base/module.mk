@@ -5,6 +5,7 @@ libbase_a_SOURCES = \
 	src/base/buf.h \
 	src/base/clock.c \
 	src/base/clock.h \
+	src/base/hash.h \
 	src/base/log.c \
 	src/base/log.h \
 	src/base/log_event.def \

@@ -16,8 +16,8 @@
 #define COURIER_COURIER_H
 
 #include <sys/queue.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "codec/frame.h"
@@ -32,9 +32,6 @@
 #include "role/role.h"
 #include "session/smtp_client.h"
 #include "store/store.h"
-
-#undef uthash_fatal
-#define uthash_fatal(msg) mem_exhausted(msg)
 
 struct courier;
 struct errand;

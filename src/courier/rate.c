@@ -1,12 +1,9 @@
 #include "courier/rate.h"
 
 #include <string.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
-
-#undef uthash_fatal
-#define uthash_fatal(msg) mem_exhausted(msg)
 
 #define MINUTE 60
 /* An hour, and the minute that has only begun. */

@@ -10,8 +10,8 @@
 #define KEEPER_KEEPER_H
 
 #include <sys/queue.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "codec/frame.h"
@@ -25,9 +25,6 @@
 #include "role/admin.h"
 #include "role/role.h"
 #include "store/vault.h"
-
-#undef uthash_fatal
-#define uthash_fatal(msg) mem_exhausted(msg)
 
 struct keeper;
 struct account;

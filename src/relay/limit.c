@@ -4,12 +4,8 @@
  */
 #include "relay/relay.h"
 
-#include <uthash.h>
-
 #include "base/clock.h"
-
-#undef uthash_fatal
-#define uthash_fatal(msg) mem_exhausted(msg)
+#include "base/hash.h"
 
 /* Nobody is held longer on courier's word. */
 #define LONGEST_S 3660

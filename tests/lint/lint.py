@@ -21,6 +21,7 @@ RANK = {room: n for n, rooms in enumerate(RANKS) for room in rooms}
 # The libraries of the table in docs/ARCHITECTURE.md: what they are called
 # there, and their headers.
 LIBRARIES = {
+    'uthash': r'uthash\.h',
     'jansson': r'jansson\.h',
     'libevent': r'event2?/.*|evhttp\.h|event\.h',
     'libcurl': r'curl/.*',

@@ -12,7 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lint                                                 # noqa: E402
 
 DOORS = ''.join(f'| {room} | {library} |\n' for room, library in (
-    ('codec', 'jansson'), ('net', 'libevent, OpenSSL, libcurl'),
+    ('base', 'uthash'), ('codec', 'jansson'),
+    ('net', 'libevent, OpenSSL, libcurl'),
     ('config', 'inih, libcyaml'), ('store', 'SQLite'),
     ('keeper', 'crypt(3)')))
 FINE = {

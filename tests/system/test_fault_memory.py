@@ -20,7 +20,7 @@ TRIES = size('MEMORY_TRIES', 6, 0)
 SEED = int(os.environ.get('MAILBEARER_SEED') or random.randrange(10 ** 6))
 LATER = r'^(250 |4\d\d |$)'
 LOUD = re.compile(r'event=out-of-memory')
-DIED = re.compile(r'event=role-died role=(\S+) .*signal=(\d+)')
+DIED = re.compile(r'event=role-died .*(signal|status)=(\d+)')
 SIGABRT, SIGKILL = '6', '9'
 
 
@@ -89,8 +89,9 @@ class Memory(FaultCase):
         for line in self.tail.seen:
             self.loud += bool(LOUD.search(line))
             died = DIED.search(line)
-            if died and died[2] != SIGKILL:    # by us
+            if died and died[2] != SIGKILL:    # that was us
                 self.deaths += 1
+                self.assertEqual(died[1], 'signal', line)
                 self.assertEqual(died[2], SIGABRT, line)
         self.tail.seen.clear()
         self.assertEqual(self.deaths, self.loud, 'died silently')
