@@ -31,7 +31,7 @@ POSITIONS = size('POSITIONS', 24, 0)
 SEED = int(os.environ.get('MAILBEARER_SEED') or random.randrange(10 ** 6))
 FILED = size('FILED', 48, 48)
 ACCOUNTS = 24
-VERDICT = 2
+VERDICT = 1
 # Seconds a busy machine may add to a timer.
 SLACK = 10
 # RFC 5321 §4.5.3.2: for a reply to most commands.
@@ -49,7 +49,7 @@ class NetworkCase(TokenCase):
     patience = 60
     ini = {'retry': {'first': '1s', 'longest': '1s', 'attempts': '8',
                      'window': '60s'},
-           'queue': {'verdict_timeout': f'{VERDICT}s'},
+           'queue': {'verdict_timeout': '2s'},
            'limits': {'provider_timeout': '2s'}}
 
     @classmethod
@@ -302,7 +302,9 @@ class CutsFiled(Cuts):
 
 class Silence(NetworkCase):
     """Nothing is said any more, or endlessly slowly."""
-    names = ('demo', 'alice', 'bob')
+    names = ('demo',)
+    ini = {**NetworkCase.ini, 'queue': {'verdict_timeout': f'{VERDICT}s'},
+           'limits': {'provider_timeout': f'{VERDICT}s'}}
 
     def freeze(self, up, seconds):
         """The next connection: nothing goes on after so many octets."""
