@@ -390,6 +390,15 @@ void delivery_submit(struct courier *c, struct channel *ch,
 	outlet_run(o);
 }
 
+/* What was asked for a wire that broke must not come into the next one. */
+static void forget_last_wire(struct delivery *d)
+{
+	queue_forget(d->courier->store, d);
+	d->mark = MARK_NONE;
+	d->last_held = false;
+	buf_clear(&d->last);
+}
+
 void delivery_start(struct delivery *d, struct wire *w)
 {
 	delivery_move(d, DELIVERY_SENDING);
@@ -398,8 +407,10 @@ void delivery_start(struct delivery *d, struct wire *w)
 	d->headed = false;
 	memcpy(d->wire_id, w->id, sizeof(d->wire_id));
 	outlet_begin(d);
+	if (!d->live)
+		forget_last_wire(d);
 	wire_send(w, d);
-	if (!d->live && (d->mark == MARK_NONE || d->mark == MARK_FAILED))
+	if (!d->live)
 		mark(d);
 }
 

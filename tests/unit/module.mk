@@ -294,3 +294,20 @@ TESTS += tests/unit/test_courier_pace
 tests_unit_test_courier_pace_SOURCES = tests/unit/test_courier_pace.c
 tests_unit_test_courier_pace_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_courier_pace_LDADD = libcourier.a $(UNIT_BASE_LIBS)
+
+check_PROGRAMS += tests/unit/test_courier_windows
+TESTS += tests/unit/test_courier_windows
+tests_unit_test_courier_windows_SOURCES = tests/unit/test_courier_windows.c
+tests_unit_test_courier_windows_CPPFLAGS = $(UNIT_CPPFLAGS)
+# The store and the provider are the test's.
+tests_unit_test_courier_windows_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=queue_list,--wrap=queue_read_chunk,--wrap=queue_commit \
+	-Wl,--wrap=queue_work_update,--wrap=queue_forget \
+	-Wl,--wrap=queue_clock_s,--wrap=history_sent,--wrap=role_peer \
+	-Wl,--wrap=channel_forget,--wrap=report_send,--wrap=errand_append \
+	-Wl,--wrap=smtp_client_new,--wrap=smtp_client_free \
+	-Wl,--wrap=smtp_client_send,--wrap=smtp_client_content \
+	-Wl,--wrap=smtp_client_content_failed,--wrap=smtp_client_stage \
+	-Wl,--wrap=smtp_client_quit
+tests_unit_test_courier_windows_LDADD = libcourier.a libsession.a \
+	$(STORE_LIBS) $(ROLE_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
