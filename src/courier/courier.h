@@ -445,7 +445,7 @@ struct courier {
 	bool aging; /* age.c waits for the store */
 	struct admin_replies replies;
 	struct rates *rates; /* of logins */
-	unsigned n_deliveries;
+	unsigned n_busy; /* deliveries and settlements: a stop waits */
 	bool draining;
 };
 

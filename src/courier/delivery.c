@@ -43,7 +43,7 @@ static struct delivery *delivery_new(struct outlet *o, struct outlet *via,
 	d->fd = -1;
 	d->phase = DELIVERY_WAITING;
 	TAILQ_INSERT_TAIL(&via->waiting, d, link);
-	o->courier->n_deliveries++;
+	o->courier->n_busy++;
 	return d;
 }
 
@@ -76,7 +76,7 @@ void delivery_free(struct delivery *d)
 	mem_free(d->enhanced);
 	mem_free(d->text);
 	mem_free(d);
-	c->n_deliveries--;
+	c->n_busy--;
 	courier_check_drained(c);
 }
 

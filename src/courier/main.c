@@ -5,7 +5,7 @@
 
 void courier_check_drained(struct courier *c)
 {
-	if (c->draining && c->n_deliveries == 0)
+	if (c->draining && c->n_busy == 0)
 		role_done(c->role);
 }
 

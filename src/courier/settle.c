@@ -52,13 +52,16 @@ static struct settlement *settlement_new(struct outlet *o)
 	s->notice.fd = -1;
 	s->again = timer_new(o->courier->loop, commit, s);
 	LIST_INSERT_HEAD(&o->courier->settlements, s, link);
+	o->courier->n_busy++;
 	return s;
 }
 
 static void settlement_free(struct settlement *s)
 {
+	struct courier *c = s->courier;
+
 	LIST_REMOVE(s, link);
-	queue_forget(s->courier->store, s);
+	queue_forget(c->store, s);
 	timer_free(&s->again);
 	queue_message_free(&s->message);
 	queue_message_free(&s->rest);
@@ -69,6 +72,8 @@ static void settlement_free(struct settlement *s)
 	mem_free(s->via);
 	mem_free(s->reply);
 	mem_free(s);
+	c->n_busy--;
+	courier_check_drained(c);
 }
 
 void settle_free(struct courier *c)
@@ -167,6 +172,8 @@ static void on_committed(void *arg, enum store_result r)
 		timer_set(s->again, AGAIN_MS);
 		return;
 	}
+	if (!d)
+		replay_changed(o, s->message);
 	if (r == STORE_OK)
 		written(s);
 	/* that it was passed on is true without the notice that says so */

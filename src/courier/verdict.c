@@ -134,7 +134,8 @@ static bool try_again(struct delivery *d, const struct smtp_result *r,
 {
 	struct deliveries *waiting = &d->via->waiting;
 	bool stale = r->last.code == 0 && r->last.transport != CONN_OK &&
-		     !r->ambiguous && !d->reconnected && !fresh_wire;
+		     !r->ambiguous && !d->reconnected && !fresh_wire &&
+		     !d->courier->draining;
 
 	if (!stale)
 		return false;

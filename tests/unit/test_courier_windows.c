@@ -46,7 +46,7 @@ static struct {
 
 void courier_check_drained(struct courier *c)
 {
-	t.drained = c->draining && c->n_deliveries == 0;
+	t.drained = c->draining && c->n_busy == 0;
 }
 
 static void ask(struct question q)
@@ -301,6 +301,22 @@ static void wants_body(struct smtp_client *c)
 	c->ops->want_content(c->owner);
 }
 
+/* The first recipient is accepted; refused: the second one is not. */
+static void takes_it(struct smtp_client *c, bool refused)
+{
+	struct smtp_recipient_result to[] = { { 250, "", "" },
+					      { 550, "5.1.1", "nobody" } };
+	struct smtp_result r = { .last = { .stage = SMTP_STAGE_FINAL,
+					   .code = 250,
+					   .enhanced = "2.0.0",
+					   .text = "taken" },
+				 .recipients = to,
+				 .n_recipients = refused ? 2 : 1 };
+
+	c->stage = SMTP_STAGE_READY;
+	c->ops->done(c->owner, &r);
+}
+
 static void ends(struct smtp_client *c, enum conn_failure why)
 {
 	struct smtp_failure f = { .stage = SMTP_STAGE_BODY,
@@ -450,6 +466,42 @@ static void test_piece_for_a_broken_wire(void)
 	finish();
 }
 
+/* ---- stopping ---- */
+
+/* The provider has it: whoever comes next must know. */
+static void test_stop_waits_for_what_is_settled(void)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+
+	replay(o, message(1, 2));
+	takes_it(c, true);
+	t.courier.draining = true;
+	courier_check_drained(&t.courier);
+	CHECK(!t.drained);
+	chunk(STORE_OK, "Subject: x\r\n\r\n");
+	CHECK(!t.drained);
+	committed();
+	CHECK(t.drained);
+	finish();
+}
+
+static void test_stop_waits_for_no_other_wire(void)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+
+	replay(o, message(1, 1));
+	committed();
+	t.courier.draining = true;
+	breaks(c);
+	committed();
+	CHECK(t.drained);
+	finish();
+}
+
 UNIT_MAIN("windows",
 	  { "last piece of a broken wire", test_last_piece_of_a_broken_wire },
-	  { "piece for a broken wire", test_piece_for_a_broken_wire })
+	  { "piece for a broken wire", test_piece_for_a_broken_wire },
+	  { "stop: settling", test_stop_waits_for_what_is_settled },
+	  { "stop: no other wire", test_stop_waits_for_no_other_wire })
