@@ -32,7 +32,8 @@ static void settle_all(struct courier *c, struct queue_message *const *list,
 	for (size_t i = 0; i < n; i++) {
 		struct outlet *o = outlet_get(c, span_str(list[i]->account));
 
-		/* its attempt ends first */
+		/* its attempt ends first, if it has begun */
+		replay_let_go(o, list[i]->id);
 		if (!delivery_in_hand(c, list[i]->id))
 			settle(o, list[i]);
 	}

@@ -355,6 +355,10 @@ void replay_run(struct outlet *o);
 void replay_due(void *outlet);
 /* The queue was changed, or what was read is not to be sent now. */
 void replay_restart(struct outlet *o);
+/* What was read of m, which was in hand, is out of date. */
+void replay_changed(struct outlet *o, const struct queue_message *m);
+/* That message only waits for a wire: something else is done to it. */
+void replay_let_go(struct outlet *o, const char *id);
 /* A message is ready no earlier than at_s on the queue's clock. */
 void replay_not_before(struct outlet *o, int64_t at_s);
 void replay_free(struct outlet *o);

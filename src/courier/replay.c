@@ -61,6 +61,38 @@ void replay_restart(struct outlet *o)
 	o->earliest_s = 0;
 }
 
+void replay_changed(struct outlet *o, const struct queue_message *m)
+{
+	size_t i = o->page_at;
+
+	while (i < o->page_n && strcmp(o->page[i]->id, m->id) != 0)
+		i++;
+	if (i < o->page_n) {
+		queue_message_free(&o->page[i]);
+		memmove(&o->page[i], &o->page[i + 1],
+			(--o->page_n - i) * sizeof(o->page[0]));
+	}
+	/* seq 0: it was live a moment ago */
+	if (o->scanning && (!m->seq || m->seq > o->scan_after))
+		o->scan_again = true;
+}
+
+static bool waits_for_wire(const struct delivery *d, const char *id)
+{
+	return d && d->phase == DELIVERY_WAITING &&
+	       !strcmp(d->message->id, id);
+}
+
+void replay_let_go(struct outlet *o, const char *id)
+{
+	if (waits_for_wire(o->notifying, id))
+		delivery_free(o->notifying);
+	if (waits_for_wire(o->replaying, id)) {
+		delivery_free(o->replaying);
+		replay_restart(o);
+	}
+}
+
 void replay_free(struct outlet *o)
 {
 	drop_page(o);

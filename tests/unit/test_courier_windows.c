@@ -97,6 +97,15 @@ static void chunk(enum store_result r, const char *text)
 		q.fn.chunk(q.arg, r, span_str(text));
 }
 
+static void listed(struct queue_message *a, struct queue_message *b)
+{
+	struct queue_message *list[] = { a, b };
+	struct question q = answer(LIST);
+
+	if (q.fn.list)
+		q.fn.list(q.arg, STORE_OK, list, (a != NULL) + (b != NULL));
+}
+
 void __wrap_queue_list(struct queue_store *q, const struct queue_query *query,
 		       queue_list_fn *fn, void *arg);
 void __wrap_queue_list(struct queue_store *q, const struct queue_query *query,
@@ -500,8 +509,93 @@ static void test_stop_waits_for_no_other_wire(void)
 	finish();
 }
 
+/* ---- what was read is out of date ---- */
+
+static void test_read_before_it_had_gone(void)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+	struct queue_message *older = message(1, 1), *gone = message(2, 1);
+
+	o->backlog = true;
+	replay(o, queue_message_copy(gone));
+	committed();
+	takes_it(c, false);
+	replay_due(o); /* the older one's time has come */
+	listed(NULL, NULL);
+	listed(older, gone); /* that is still being settled */
+	CHECK_INT(t.n_sent, 2);
+	committed(); /* it has gone */
+	committed();
+	takes_it(c, false);
+	CHECK_INT(t.n_sent, 2);
+	queue_message_free(&older);
+	queue_message_free(&gone);
+	finish();
+}
+
+static void test_scanned_before_it_had_gone(void)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+	struct queue_message *gone = message(2, 1);
+
+	o->backlog = true;
+	replay(o, queue_message_copy(gone));
+	committed();
+	takes_it(c, false);
+	committed();
+	listed(gone, NULL); /* was read just before */
+	CHECK_INT(t.n_sent, 1);
+	queue_message_free(&gone);
+	finish();
+}
+
+/* ---- too old, and about to be sent ---- */
+
+static void age(struct queue_message *m, bool expired)
+{
+	age_run(&t.courier);
+	listed(expired ? NULL : m, NULL);
+	listed(expired ? m : NULL, NULL);
+	CHECK_INT(asked(CHUNK), 1);
+}
+
+static void told_while_it_waits_for_a_wire(bool expired)
+{
+	struct outlet *o = prepare();
+	struct queue_message *m = message(1, 1);
+
+	m->accepted_s = 1;
+	replay(o, queue_message_copy(m));
+	age(m, expired);
+	logged_in(t.clients[0]);
+	/* not until that is written */
+	CHECK_INT(t.n_sent, 0);
+	chunk(STORE_OK, "Subject: x\r\n\r\n");
+	committed();
+	CHECK_INT(t.n_sent, 0);
+	if (!expired) {
+		m->warned = true;
+		listed(m, NULL);
+		CHECK_INT(t.n_sent, 1);
+		CHECK(t.updated->doubt_s && t.updated->warned);
+	}
+	queue_message_free(&m);
+	finish();
+}
+
+static void test_told_while_it_waits_for_a_wire(void)
+{
+	told_while_it_waits_for_a_wire(false);
+	told_while_it_waits_for_a_wire(true);
+}
+
 UNIT_MAIN("windows",
 	  { "last piece of a broken wire", test_last_piece_of_a_broken_wire },
 	  { "piece for a broken wire", test_piece_for_a_broken_wire },
 	  { "stop: settling", test_stop_waits_for_what_is_settled },
-	  { "stop: no other wire", test_stop_waits_for_no_other_wire })
+	  { "stop: no other wire", test_stop_waits_for_no_other_wire },
+	  { "read before it had gone", test_read_before_it_had_gone },
+	  { "scanned before it had gone", test_scanned_before_it_had_gone },
+	  { "told while it waits", test_told_while_it_waits_for_a_wire })
