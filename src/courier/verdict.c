@@ -162,9 +162,29 @@ static bool may_be_its_own(const struct delivery *d,
 	       d->message->attempts >= STEPS_ASIDE;
 }
 
+/* It was us who gave up: the queue does not give the content. That is not the
+ * account's trouble, and other mail need not wait for it. */
+static bool unreadable(const struct smtp_failure *f)
+{
+	return f->stage == SMTP_STAGE_BODY && f->code == 0 &&
+	       f->transport == CONN_OK && !f->garbage;
+}
+
+static struct verdict_result verdict_of(const struct smtp_failure *f)
+{
+	static const struct verdict_result store = {
+		.verdict = VERDICT_MESSAGE_LATER,
+		.cause = "store-failed",
+		.meaning = "The queue on this machine cannot be read",
+		.step = "See the log of this machine",
+	};
+
+	return unreadable(f) ? store : verdict_of_failure(f, false);
+}
+
 static void rejected(struct delivery *d, const struct smtp_failure *f)
 {
-	struct verdict_result v = verdict_of_failure(f, false);
+	struct verdict_result v = verdict_of(f);
 	bool own = v.verdict == VERDICT_MESSAGE_LATER ||
 		   may_be_its_own(d, &v, f);
 

@@ -591,6 +591,27 @@ static void test_told_while_it_waits_for_a_wire(void)
 	told_while_it_waits_for_a_wire(true);
 }
 
+/* ---- a body that cannot be read ---- */
+
+static void test_unreadable(void)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+
+	replay(o, message(1, 1));
+	wants_body(c);
+	chunk(STORE_ERROR, "");
+	CHECK(c->failed);
+	committed();
+	ends(c, CONN_OK);
+	/* neither the account's fault, nor does other mail wait for it */
+	CHECK_INT(o->hold_until_ms, 0);
+	CHECK_INT(t.n_reports, 0);
+	CHECK(t.updated->next_s > CLOCK);
+	committed();
+	finish();
+}
+
 UNIT_MAIN("windows",
 	  { "last piece of a broken wire", test_last_piece_of_a_broken_wire },
 	  { "piece for a broken wire", test_piece_for_a_broken_wire },
@@ -598,4 +619,5 @@ UNIT_MAIN("windows",
 	  { "stop: no other wire", test_stop_waits_for_no_other_wire },
 	  { "read before it had gone", test_read_before_it_had_gone },
 	  { "scanned before it had gone", test_scanned_before_it_had_gone },
-	  { "told while it waits", test_told_while_it_waits_for_a_wire })
+	  { "told while it waits", test_told_while_it_waits_for_a_wire },
+	  { "unreadable", test_unreadable })
