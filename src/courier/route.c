@@ -19,6 +19,7 @@
 
 #define PAGE 16
 #define OTHERS_MS MSEC_PER_SEC
+#define STORE_AGAIN_MS (5 * MSEC_PER_SEC)
 /* IMAP that failed is not asked again sooner; where a human must act, or
  * there is none, much later. */
 #define APPEND_AGAIN_MS (2 * 60 * MSEC_PER_SEC)
@@ -99,6 +100,8 @@ static void on_appended(void *arg, const struct errand_result *r)
 		o->append_after_ms = clock_mono_ms() + pause;
 		outlet_run_in(o, pause);
 		delivery_free(d);
+		/* the account may work by now, and replay has passed it over */
+		replay_restart(o);
 	}
 	outlet_run(o);
 }
@@ -142,6 +145,21 @@ static bool send(struct outlet *o, const struct queue_message *m)
 	return true;
 }
 
+/* Nothing of what was read can go now; some may when its time has come. */
+static void look_again(struct outlet *o, enum store_result r,
+		       struct queue_message *const *list, size_t n)
+{
+	if (r != STORE_OK)
+		outlet_run_in(o, STORE_AGAIN_MS);
+	for (size_t i = 0; i < n; i++) {
+		int64_t wait_s = list[i]->next_s -
+				 queue_clock_s(o->courier->store);
+
+		if (wait_s > 0)
+			outlet_run_in(o, wait_s * MSEC_PER_SEC);
+	}
+}
+
 static void on_notices(void *arg, enum store_result r,
 		       struct queue_message *const *list, size_t n)
 {
@@ -154,6 +172,7 @@ static void on_notices(void *arg, enum store_result r,
 	for (size_t i = 0; i < n; i++)
 		if (ready(o, list[i]) && send(o, list[i]))
 			return;
+	look_again(o, r, list, n);
 }
 
 void route_run(struct outlet *o)

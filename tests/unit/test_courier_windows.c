@@ -612,6 +612,57 @@ static void test_unreadable(void)
 	finish();
 }
 
+/* ---- notices of an account that cannot send ---- */
+
+static struct queue_message *notice(void)
+{
+	struct queue_message *m = message(1, 0);
+
+	m->kind = QUEUE_FAILURE_NOTICE;
+	m->accepted_s = 1;
+	m->about = mem_strdup("0123456789abcdef");
+	queue_message_add_recipient(m, "a@x.test", 0, NULL);
+	return m;
+}
+
+static void test_works_again_while_a_notice_is_appended(void)
+{
+	const struct errand_result failed = { IMAP_MAILBOX_FAILED, false, "" };
+	struct outlet *o = prepare();
+	struct queue_message *m = notice();
+
+	o->state = ACCOUNT_BLOCKED;
+	o->backlog = true;
+	o->hold_until_ms = 1;
+	outlet_run(o);
+	listed(m, NULL);
+	CHECK(t.appended != NULL);
+	o->state = ACCOUNT_CONNECTED;
+	o->hold_until_ms = 0;
+	outlet_run(o);
+	listed(m, NULL); /* replay passes it over */
+	listed(NULL, NULL);
+	t.appended(t.appending, &failed);
+	CHECK_INT(asked(LIST), 1);
+	queue_message_free(&m);
+	finish();
+}
+
+static void test_put_off_notice(void)
+{
+	struct outlet *o = prepare();
+	struct queue_message *m = notice();
+
+	m->next_s = CLOCK + 60;
+	o->state = ACCOUNT_REAUTHORIZE;
+	o->backlog = true;
+	outlet_run(o);
+	listed(m, NULL);
+	CHECK(timer_is_set(o->again));
+	queue_message_free(&m);
+	finish();
+}
+
 UNIT_MAIN("windows",
 	  { "last piece of a broken wire", test_last_piece_of_a_broken_wire },
 	  { "piece for a broken wire", test_piece_for_a_broken_wire },
@@ -620,4 +671,7 @@ UNIT_MAIN("windows",
 	  { "read before it had gone", test_read_before_it_had_gone },
 	  { "scanned before it had gone", test_scanned_before_it_had_gone },
 	  { "told while it waits", test_told_while_it_waits_for_a_wire },
-	  { "unreadable", test_unreadable })
+	  { "unreadable", test_unreadable },
+	  { "works again while appending",
+	    test_works_again_while_a_notice_is_appended },
+	  { "put-off notice", test_put_off_notice })
