@@ -299,6 +299,7 @@ check_PROGRAMS += tests/unit/test_courier_windows
 TESTS += tests/unit/test_courier_windows
 tests_unit_test_courier_windows_SOURCES = tests/unit/test_courier_windows.c
 tests_unit_test_courier_windows_CPPFLAGS = $(UNIT_CPPFLAGS)
+EXTRA_DIST += tests/unit/courier_rig.h
 # The store and the provider are the test's.
 tests_unit_test_courier_windows_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=queue_list,--wrap=queue_read_chunk,--wrap=queue_commit \
