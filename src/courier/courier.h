@@ -234,6 +234,7 @@ struct outlet {
 
 	/* what keeper says; unknown until it has said so */
 	bool known;
+	unsigned told; /* the accounts_round when it last said so */
 	enum account_state state;
 	int64_t since_s;
 	char *cause, *text, *step;
@@ -305,6 +306,8 @@ struct outlet *outlet_get(struct courier *c, struct span account);
 void outlet_free(struct outlet *o);
 /* FRAME_ACCOUNT, FRAME_LOGIN_SEEN. */
 void outlet_state(struct courier *c, const struct frame *f);
+/* All accounts were told: those of which nothing was said are no more. */
+void outlets_forget(struct courier *c);
 void outlet_login_seen(struct courier *c, const struct frame *f);
 /* It could send a message now. */
 bool outlet_sends(const struct outlet *o);
@@ -443,6 +446,7 @@ struct courier {
 	struct config *config;
 	struct queue_store *store;
 	struct outlet *outlets;
+	unsigned accounts_round; /* of keeper's telling all accounts */
 	struct deliveries others; /* every delivery not in outlet->waiting */
 	struct settlements settlements;
 	struct timer *age, *route;

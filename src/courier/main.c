@@ -26,6 +26,13 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		if (!strcmp(channel_name(ch), "keeper"))
 			outlet_state(c, f);
 		break;
+	case FRAME_ACCOUNTS_BEGIN:
+		c->accounts_round++;
+		break;
+	case FRAME_ACCOUNTS_END:
+		if (!strcmp(channel_name(ch), "keeper"))
+			outlets_forget(c);
+		break;
 	case FRAME_LOGIN_SEEN:
 		if (!strcmp(channel_name(ch), "keeper"))
 			outlet_login_seen(c, f);

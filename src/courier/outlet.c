@@ -121,6 +121,7 @@ static void take_state(struct outlet *o, const struct frame *f)
 	uint64_t state = frame_number(f, FIELD_STATE, ACCOUNT_RETRYING);
 
 	o->known = true;
+	o->told = o->courier->accounts_round;
 	o->state = state < ACCOUNT_STATE_COUNT ? (enum account_state)state :
 						 ACCOUNT_RETRYING;
 	o->since_s = (int64_t)frame_number(f, FIELD_SINCE, 0);
@@ -153,6 +154,18 @@ void outlet_state(struct courier *c, const struct frame *f)
 		route_others(c);
 	}
 	outlet_run(o);
+}
+
+void outlets_forget(struct courier *c)
+{
+	struct outlet *o, *next;
+
+	HASH_ITER(hh, c->outlets, o, next)
+		if (o->known && o->told != c->accounts_round) {
+			o->known = false;
+			secret_clear(&o->token);
+			outlet_run(o);
+		}
 }
 
 /* ---- the token ---- */

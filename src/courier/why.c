@@ -102,7 +102,7 @@ static struct reason reason_of(struct courier *c, const struct queue_message *m)
 		r.why = lost_reply(o);
 	} else if (!o || !o->known) {
 		r.why = mem_printf("its account %s is not in accounts.yaml any "
-				   "more", m->account);
+				   "more, or has no smtp there", m->account);
 		r.step = mem_printf("Put it back, or: mailbearerctl queue "
 				    "delete %s", m->id);
 	} else if (o->state != ACCOUNT_CONNECTED) {
@@ -120,7 +120,8 @@ static int64_t next_s(struct courier *c, const struct queue_message *m)
 
 	if (m->state == QUEUE_HELD)
 		return 0;
-	if (o && o->hold_until_ms)
+	if (o && o->known && o->hold_until_ms &&
+	    (o->state == ACCOUNT_RETRYING || o->state == ACCOUNT_BLOCKED))
 		all = (o->hold_until_ms - clock_mono_ms() + 999) /
 		      MSEC_PER_SEC;
 	own = own > all ? own : all;

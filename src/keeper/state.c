@@ -46,17 +46,22 @@ static void announce(struct account *a, enum service s)
 	channel_send(role_peer(a->k->role, "courier"), &out, NULL, 0);
 }
 
+static void send_empty(struct keeper *k, enum frame_type type)
+{
+	struct buf out = BUF_INIT;
+	struct frame_mark m = frame_begin(&out, type, 0, 0);
+
+	frame_end(&out, m);
+	channel_send(role_peer(k->role, "courier"), &out, NULL, 0);
+}
+
 void state_announce_all(struct keeper *k)
 {
-	struct frame_mark m;
-	struct buf out = BUF_INIT;
-
+	send_empty(k, FRAME_ACCOUNTS_BEGIN);
 	for (struct account *a = k->accounts; a; a = a->hh.next)
 		if (a->config->services[SERVICE_SMTP])
 			announce(a, SERVICE_SMTP);
-	m = frame_begin(&out, FRAME_ACCOUNTS_END, 0, 0);
-	frame_end(&out, m);
-	channel_send(role_peer(k->role, "courier"), &out, NULL, 0);
+	send_empty(k, FRAME_ACCOUNTS_END);
 }
 
 static void save(struct account *a, enum service s)

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "role/harden_internal.h"
@@ -34,6 +35,8 @@ void harden_privileges(void)
 
 void harden_restrict(const struct harden_keep *k, const char *folder)
 {
+	/* the file of the zone that TZ names cannot be read any more then */
+	tzset();
 	if (!landlock_restrict(k, folder))
 		report("file access (Landlock)");
 	if (!syscalls_restrict(k))

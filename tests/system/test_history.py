@@ -92,6 +92,24 @@ class History(SandboxCase):
         self.assertRegex(out, r'(?s)^TIME .*REPLY\n[\d-]+ [\d:]+ +delivered ')
         self.assertEqual(out.count('\n'), 2)
 
+    def test_why_of_an_account_that_is_gone(self):
+        self.die()
+        one = self.queue('left')
+        accounts, self.daemon.accounts = self.daemon.accounts, []
+        try:
+            self.daemon.write()
+            self.daemon.ctl('reload', code=0)
+            until(lambda: 'not in accounts.yaml' in self.why(one), 'so')
+            self.assertIn(f'-> Put it back, or: mailbearerctl queue delete '
+                          f'{one}', self.why(one))
+        finally:
+            self.daemon.accounts = accounts
+            self.daemon.write()
+            self.daemon.ctl('reload', code=0)
+        until(lambda: 'reauthorize' in self.why(one), 'its state')
+        self.sign_in_sandbox()
+        self.wait_ended('left')
+
     def test_refused_for_some(self):
         self.die()
         one = self.queue('some', [REFUSED, BOB])
