@@ -93,8 +93,11 @@ static void login_failed(struct errand *e, const struct imap_mailbox_result *r)
 	/* as in relay/imap.c: one refusal of a fresh token is not the end */
 	if (class == REPORT_REAUTHORIZE && e->renewed)
 		class = REPORT_TOKEN_REFUSED;
-	report(e, class, &v);
 	passing = class == REPORT_TEMPORARY || class == REPORT_TOKEN_REFUSED;
+	/* a trouble that passes would stay the account's state until somebody
+	 * uses its IMAP, and errands are rare */
+	if (!passing)
+		report(e, class, &v);
 	end(e, IMAP_MAILBOX_FAILED, !passing, r->failure.text);
 }
 

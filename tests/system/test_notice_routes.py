@@ -120,6 +120,9 @@ class Routes(Case):
                        if m['recipients'] == [self.address('deaf')]],
               'a notice by boss', 30)
         self.assertEqual(len(self.box.mailbox(self.address('deaf'))), 1)
+        # Nobody need look after what may pass by itself.
+        self.assertEqual(self.state(self.address('deaf'), 'imap'),
+                         'connected')
 
     def test_zz_nobody_broke_a_rule(self):
         self.assertEqual(self.box.violations(), [])
