@@ -1,7 +1,8 @@
 /*
  * Errands in an account's mailbox over IMAP (session/imap_mailbox): the token
  * comes from keeper, one that is refused is renewed once, and keeper hears
- * that the account's IMAP works or that a human must act. One connection each; they are rare.
+ * that the account's IMAP works, or that a human must act. One connection
+ * each; they are rare.
  */
 #ifndef COURIER_ERRAND_H
 #define COURIER_ERRAND_H
