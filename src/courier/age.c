@@ -114,6 +114,7 @@ void age_run(void *arg)
 
 	if (c->aging || c->draining)
 		return;
+	owners_ask(c);
 	c->aging = true;
 	if (c->config->warn_after)
 		warn(c);

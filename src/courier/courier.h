@@ -390,6 +390,9 @@ bool fallback_is_refused(const struct delivery *d,
 /* The message goes on waiting for its own account; ends d. */
 void fallback_refused(struct delivery *d, const char *reply);
 
+/* ---- owners.c: accounts of the queue that accounts.yaml lacks ---- */
+void owners_ask(struct courier *c);
+
 /* ---- age.c: the queue's clock against warn_after and max_age ---- */
 /* For courier->age. */
 void age_run(void *courier);
@@ -451,6 +454,7 @@ struct courier {
 	struct settlements settlements;
 	struct timer *age, *route;
 	bool aging; /* age.c waits for the store */
+	bool owners_known, accounts_told; /* of the queue, by keeper */
 	struct admin_replies replies;
 	struct rates *rates; /* of logins */
 	unsigned n_busy; /* deliveries and settlements: a stop waits */

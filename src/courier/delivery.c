@@ -339,11 +339,13 @@ static char *text_or_none(const struct frame *f, enum frame_field field)
 	return text.len ? span_dup(text) : NULL;
 }
 
-static struct queue_message *message_of(const struct frame *f)
+static struct queue_message *message_of(const struct outlet *o,
+					const struct frame *f)
 {
 	struct queue_message *m = queue_message_new();
 
-	m->account = span_dup(frame_text(f, FIELD_ACCOUNT));
+	/* under one name, however a login or accounts.yaml writes it */
+	m->account = mem_strdup(o->account);
 	m->login = span_dup(frame_text(f, FIELD_LOGIN));
 	m->session = span_dup(frame_text(f, FIELD_SESSION));
 	m->address = span_dup(frame_text(f, FIELD_ADDRESS));
@@ -362,7 +364,7 @@ void delivery_submit(struct courier *c, struct channel *ch,
 		     const struct frame *f, int fd)
 {
 	struct outlet *o = outlet_get(c, frame_text(f, FIELD_ACCOUNT));
-	struct delivery *d = delivery_new(o, o, message_of(f));
+	struct delivery *d = delivery_new(o, o, message_of(o, f));
 	bool overtakes = frame_number(f, FIELD_OVERTAKE, 0) != 0;
 
 	d->live = true;

@@ -13,6 +13,7 @@ libcourier_a_SOURCES = \
 	src/courier/notice.c \
 	src/courier/outlet.c \
 	src/courier/outlet_pace.c \
+	src/courier/owners.c \
 	src/courier/pace.c \
 	src/courier/pace.h \
 	src/courier/rate.c \

@@ -160,6 +160,7 @@ void outlets_forget(struct courier *c)
 {
 	struct outlet *o, *next;
 
+	c->accounts_told = true;
 	HASH_ITER(hh, c->outlets, o, next)
 		if (o->known && o->told != c->accounts_round) {
 			o->known = false;

@@ -60,7 +60,7 @@ static bool has_others(const struct outlet *o)
 
 static bool may_append(const struct outlet *o)
 {
-	return o->state != ACCOUNT_DISABLED &&
+	return o->known && o->state != ACCOUNT_DISABLED &&
 	       clock_mono_ms() >= o->append_after_ms;
 }
 
@@ -175,6 +175,12 @@ static void on_notices(void *arg, enum store_result r,
 	look_again(o, r, list, n);
 }
 
+/* Whether it is an account at all, and how it fares. */
+static bool is_told_of(const struct outlet *o)
+{
+	return o->known || o->courier->accounts_told;
+}
+
 void route_run(struct outlet *o)
 {
 	struct queue_query query = { .account = o->account,
@@ -182,7 +188,7 @@ void route_run(struct outlet *o)
 				     .notices = true,
 				     .limit = PAGE };
 
-	if (!o->known || !o->notices || o->routing || o->notifying ||
+	if (!is_told_of(o) || !o->notices || o->routing || o->notifying ||
 	    (!other(o) && !may_append(o)))
 		return;
 	o->routing = true;

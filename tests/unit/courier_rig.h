@@ -45,6 +45,7 @@ static struct {
 	struct queue_message *updated; /* by the last work that did */
 	errand_fn *appended;
 	void *appending;
+	const char *counted; /* an account of the queue */
 	bool drained;
 } t;
 
@@ -180,6 +181,15 @@ void __wrap_history_sent(struct queue_store *q, const char *account,
 	(void)q;
 	(void)account;
 	fn(arg, STORE_OK, NULL, 0);
+}
+
+void __wrap_queue_counts(struct queue_store *q, queue_count_fn *fn, void *arg);
+void __wrap_queue_counts(struct queue_store *q, queue_count_fn *fn, void *arg)
+{
+	const struct queue_count one = { .account = t.counted, .messages = 1 };
+
+	(void)q;
+	fn(arg, STORE_OK, &one, t.counted != NULL);
 }
 
 struct channel *__wrap_role_peer(struct role *r, const char *name);

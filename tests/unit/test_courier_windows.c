@@ -238,6 +238,62 @@ static void test_put_off_notice(void)
 	finish();
 }
 
+/* ---- accounts.yaml has changed ---- */
+
+static void submit(const char *account)
+{
+	struct buf out = BUF_INIT;
+	struct frame_mark m = frame_begin(&out, FRAME_SUBMIT, 1, 1);
+	struct frame f;
+	size_t used;
+
+	frame_put_str(&out, FIELD_SESSION, "1");
+	frame_put_str(&out, FIELD_ACCOUNT, account);
+	frame_put_str(&out, FIELD_REVERSE_PATH, account);
+	frame_put_str(&out, FIELD_RECIPIENT, "b@x.test");
+	frame_put_number(&out, FIELD_SIZE, 1);
+	frame_end(&out, m);
+	CHECK_INT(frame_parse(buf_span(&out), 1u << 16, &f, &used),
+		  FRAME_DONE);
+	delivery_submit(&t.courier, NULL, &f, -1);
+	buf_clear(&out);
+}
+
+/* It is the same account: what is stored must be found again. */
+static void test_written_otherwise(void)
+{
+	struct outlet *o = prepare();
+
+	t.counted = "A@x.test";
+	owners_ask(&t.courier);
+	CHECK(outlet_find(&t.courier, SPAN("a@x.test")) == o);
+	CHECK_STR(o->account, "A@x.test");
+	CHECK(o->backlog);
+	CHECK_INT(asked(LIST), 1);
+	submit("a@X.test");
+	CHECK_STR(TAILQ_FIRST(&t.courier.others)->message->account,
+		  "A@x.test");
+	finish();
+}
+
+/* Its mail waits, and people are told all the same. */
+static void test_taken_out(void)
+{
+	struct outlet *o = prepare(), *boss = new_outlet("boss@x.test");
+	struct queue_message *m = notice();
+
+	t.config.notify_mail_account = (char *)(uintptr_t)"boss@x.test";
+	boss->told = t.courier.accounts_round = 1;
+	o->backlog = o->notices = true;
+	outlets_forget(&t.courier);
+	CHECK(boss->known && !o->known);
+	CHECK(outlet_must_queue(o, true));
+	listed(m, NULL);
+	CHECK(o->notifying && o->notifying->via == boss);
+	queue_message_free(&m);
+	finish();
+}
+
 UNIT_MAIN("windows",
 	  { "last piece of a broken wire", test_last_piece_of_a_broken_wire },
 	  { "piece for a broken wire", test_piece_for_a_broken_wire },
@@ -249,4 +305,6 @@ UNIT_MAIN("windows",
 	  { "unreadable", test_unreadable },
 	  { "works again while appending",
 	    test_works_again_while_a_notice_is_appended },
-	  { "put-off notice", test_put_off_notice })
+	  { "put-off notice", test_put_off_notice },
+	  { "written otherwise", test_written_otherwise },
+	  { "taken out", test_taken_out })
