@@ -27,7 +27,8 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 			outlet_state(c, f);
 		break;
 	case FRAME_ACCOUNTS_BEGIN:
-		c->accounts_round++;
+		if (!strcmp(channel_name(ch), "keeper"))
+			c->accounts_round++;
 		break;
 	case FRAME_ACCOUNTS_END:
 		if (!strcmp(channel_name(ch), "keeper"))
