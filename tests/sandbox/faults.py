@@ -181,7 +181,10 @@ class Faults:
             conn.limit(fault.get("cut_after_read"),
                        fault.get("cut_after_written"),
                        bool(fault.get("reset")), fault.get("pause", 0))
-            return False
+            if fault.get("reply") is None:
+                return False
+            conn.put(wire_reply(fault.get("reply"), tag))
+            return True
         if fault.get("delay"):
             await conn.flush()
             await self.stall(conn, fault.get("delay"))

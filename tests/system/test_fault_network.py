@@ -413,13 +413,12 @@ class Silence(NetworkCase):
         for stage in ('ehlo', 'mail') if FULL else ('mail',):
             with self.subTest(stage):
                 self.fresh_connections()
-                self.box.fault(protocol='smtp', stage='connect', pause=0.02)
-                self.box.fault(protocol='smtp', stage=stage,
+                self.box.fault(protocol='smtp', stage=stage, pause=0.05,
                                reply=['250-more'] * 10000)
                 reply = self.sent_in(VERDICT, f'endless-{stage}')
                 self.assertTrue(reply.startswith(OWN_WORDS), reply)
+                conn = self.box.log(event='fault', stage=stage)[-1]
                 if FULL:
-                    conn = self.box.log(event='fault', stage=stage)[-1]
                     self.box.wait(event='close', conn=conn['conn'],
                                   timeout=COMMAND + SLACK)
                 else:
