@@ -317,6 +317,16 @@ static bool take_recipients(struct queue_message *m, const struct frame *f)
 	return m->n_recipients > 0;
 }
 
+/* A line end in it would end in a command to the provider, and a queued one
+ * that its client refuses to send would end courier at each start. */
+static bool is_path(struct span address)
+{
+	struct recipient r;
+
+	return !address.len ||
+	       (recipient_parse(address, &r) && r.address.len == address.len);
+}
+
 /* What is no ENVID is none: it would end in a command to the provider. */
 static char *envid_of(const struct frame *f)
 {
@@ -360,6 +370,16 @@ static struct queue_message *message_of(const struct outlet *o,
 	return m;
 }
 
+/* False: a relay that is none of ours; the answer is set. */
+static bool take_envelope(struct delivery *d, const struct frame *f)
+{
+	if (!is_path(frame_text(f, FIELD_REVERSE_PATH)))
+		delivery_set_answer(d, 501, "5.1.7", "Bad sender address");
+	else if (!take_recipients(d->message, f))
+		delivery_set_answer(d, 501, "5.1.3", "Bad recipient address");
+	return !d->code;
+}
+
 void delivery_submit(struct courier *c, struct channel *ch,
 		     const struct frame *f, int fd)
 {
@@ -373,8 +393,7 @@ void delivery_submit(struct courier *c, struct channel *ch,
 	d->reply_to = ch;
 	d->reply_id = f->id;
 	d->deadline = timer_new(c->loop, on_deadline, d);
-	if (!take_recipients(d->message, f)) {
-		delivery_set_answer(d, 501, "5.1.3", "Bad recipient address");
+	if (!take_envelope(d, f)) {
 		delivery_answer(d);
 		return;
 	}

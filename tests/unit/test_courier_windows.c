@@ -276,6 +276,20 @@ static void test_written_otherwise(void)
 	finish();
 }
 
+/* A relay that was broken into must not be able to say this. */
+static void test_no_path(void)
+{
+	static const char *const paths[] = { "a@x.test>\r\nRSET", "a\tb@x.test",
+					     "a@x.test\t1\t" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		prepare();
+		submit(paths[i]);
+		CHECK_INT(t.courier.n_busy, 0);
+		finish();
+	}
+}
+
 /* Its mail waits, and people are told all the same. */
 static void test_taken_out(void)
 {
@@ -307,4 +321,5 @@ UNIT_MAIN("windows",
 	    test_works_again_while_a_notice_is_appended },
 	  { "put-off notice", test_put_off_notice },
 	  { "written otherwise", test_written_otherwise },
+	  { "no path", test_no_path },
 	  { "taken out", test_taken_out })
