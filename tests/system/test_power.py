@@ -39,7 +39,8 @@ ROTATING = ('alice', 'bob')
 # Seconds from a delivery to the commit of its end, on a busy machine.
 SLACK = 2
 # What a daemon whose disk has gone may say.
-DYING = {'role-died', 'store-error'}
+# A successor of a role that has died finds no disk, too.
+DYING = {'role-died', 'store-error', 'config-error'}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
