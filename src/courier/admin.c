@@ -243,9 +243,11 @@ static void counts_of_all(const struct admin_request *q)
 
 /* ---- changes ---- */
 
-/* What was read ahead is out of date. */
+/* What was read ahead is out of date, and what waits for a wire: it may wait
+ * for a day that has room. */
 static void read_again(struct outlet *o)
 {
+	replay_let_go(o, NULL);
 	replay_restart(o);
 	outlet_run(o);
 }

@@ -360,7 +360,7 @@ void replay_due(void *outlet);
 void replay_restart(struct outlet *o);
 /* What was read of m, which was in hand, is out of date. */
 void replay_changed(struct outlet *o, const struct queue_message *m);
-/* That message only waits for a wire: something else is done to it. */
+/* If that message (NULL: any) only waits for a wire, it does so no more. */
 void replay_let_go(struct outlet *o, const char *id);
 /* A message is ready no earlier than at_s on the queue's clock. */
 void replay_not_before(struct outlet *o, int64_t at_s);

@@ -80,7 +80,7 @@ void replay_changed(struct outlet *o, const struct queue_message *m)
 static bool waits_for_wire(const struct delivery *d, const char *id)
 {
 	return d && d->phase == DELIVERY_WAITING &&
-	       !strcmp(d->message->id, id);
+	       (!id || !strcmp(d->message->id, id));
 }
 
 void replay_let_go(struct outlet *o, const char *id)

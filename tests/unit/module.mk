@@ -305,7 +305,8 @@ tests_unit_test_courier_windows_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=queue_list,--wrap=queue_read_chunk,--wrap=queue_commit \
 	-Wl,--wrap=queue_work_update,--wrap=queue_forget \
 	-Wl,--wrap=queue_clock_s,--wrap=history_sent,--wrap=role_peer \
-	-Wl,--wrap=queue_counts \
+	-Wl,--wrap=queue_counts,--wrap=queue_change \
+	-Wl,--wrap=admin_dispatch,--wrap=admin_json \
 	-Wl,--wrap=channel_forget,--wrap=report_send,--wrap=errand_append \
 	-Wl,--wrap=smtp_client_new,--wrap=smtp_client_free \
 	-Wl,--wrap=smtp_client_send,--wrap=smtp_client_content \

@@ -166,6 +166,21 @@ static void test_told_while_it_waits_for_a_wire(void)
 	told_while_it_waits_for_a_wire(true);
 }
 
+/* ---- an operator has it put aside ---- */
+
+static void test_held_while_it_waits_for_a_wire(void)
+{
+	struct outlet *o = prepare();
+
+	replay(o, message(1, 1));
+	asks_for("/v1/queue/hold");
+	logged_in(t.clients[0]);
+	CHECK_INT(t.n_sent, 0);
+	listed(NULL, NULL);
+	CHECK_INT(t.n_sent, 0);
+	finish();
+}
+
 /* ---- a body that cannot be read ---- */
 
 static void test_unreadable(void)
@@ -316,6 +331,7 @@ UNIT_MAIN("windows",
 	  { "read before it had gone", test_read_before_it_had_gone },
 	  { "scanned before it had gone", test_scanned_before_it_had_gone },
 	  { "told while it waits", test_told_while_it_waits_for_a_wire },
+	  { "held while it waits", test_held_while_it_waits_for_a_wire },
 	  { "unreadable", test_unreadable },
 	  { "works again while appending",
 	    test_works_again_while_a_notice_is_appended },
