@@ -296,7 +296,9 @@ static void works(struct outlet *o)
 	o->hold_until_ms = 0;
 	o->lingers_ms = 0;
 	timer_cancel(o->retry);
-	if (o->known && o->state == ACCOUNT_CONNECTED)
+	/* what went out while it was switched off here does not switch it on */
+	if (o->state == ACCOUNT_DISABLED ||
+	    (o->known && o->state == ACCOUNT_CONNECTED))
 		return;
 	o->state = ACCOUNT_CONNECTED;
 	route_others(o->courier);

@@ -305,6 +305,20 @@ static void test_no_path(void)
 	}
 }
 
+/* What was under way then is no reason to send the rest. */
+static void test_switched_off(void)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+
+	replay(o, message(1, 1));
+	o->state = ACCOUNT_DISABLED;
+	takes_it(c, false);
+	CHECK_INT(o->state, ACCOUNT_DISABLED);
+	CHECK(outlet_must_queue(o, true));
+	finish();
+}
+
 /* Its mail waits, and people are told all the same. */
 static void test_taken_out(void)
 {
@@ -338,4 +352,5 @@ UNIT_MAIN("windows",
 	  { "put-off notice", test_put_off_notice },
 	  { "written otherwise", test_written_otherwise },
 	  { "no path", test_no_path },
+	  { "switched off", test_switched_off },
 	  { "taken out", test_taken_out })
