@@ -71,12 +71,12 @@ void fallback_run(struct outlet *o)
 		outlet_run(via);
 }
 
-static struct delivery *of_another(const struct outlet *o)
+static struct delivery *from_queue(const struct outlet *o)
 {
 	struct delivery *d;
 
 	TAILQ_FOREACH(d, &o->waiting, link)
-		if (d->outlet != o)
+		if (!d->live)
 			return d;
 	return NULL;
 }
@@ -85,11 +85,12 @@ void fallback_give_back(struct outlet *via)
 {
 	struct delivery *d;
 
-	while ((d = of_another(via))) {
+	while ((d = from_queue(via))) {
 		struct outlet *o = d->outlet;
 
 		take_back(o, d);
-		outlet_run(o);
+		if (o != via)
+			outlet_run(o);
 	}
 }
 

@@ -238,6 +238,22 @@ static void test_works_again_while_a_notice_is_appended(void)
 	finish();
 }
 
+static void test_dies_while_a_notice_waits_for_a_wire(void)
+{
+	struct outlet *o = prepare(), *boss = new_outlet("boss@x.test");
+	struct queue_message *m = notice();
+
+	t.config.notify_mail_account = boss->account;
+	o->append_after_ms = INT64_MAX;
+	replay(o, queue_message_copy(m));
+	o->state = ACCOUNT_REAUTHORIZE;
+	outlet_run(o);
+	listed(m, NULL);
+	CHECK(o->notifying && o->notifying->via == boss);
+	queue_message_free(&m);
+	finish();
+}
+
 static void test_put_off_notice(void)
 {
 	struct outlet *o = prepare();
@@ -350,6 +366,8 @@ UNIT_MAIN("windows",
 	  { "works again while appending",
 	    test_works_again_while_a_notice_is_appended },
 	  { "put-off notice", test_put_off_notice },
+	  { "dies while a notice waits",
+	    test_dies_while_a_notice_waits_for_a_wire },
 	  { "written otherwise", test_written_otherwise },
 	  { "no path", test_no_path },
 	  { "switched off", test_switched_off },
