@@ -188,6 +188,9 @@ static void rejected(struct delivery *d, const struct smtp_failure *f)
 	bool own = v.verdict == VERDICT_MESSAGE_LATER ||
 		   may_be_its_own(d, &v, f);
 
+	/* the next one could not be marked either, and would overtake */
+	if (unreadable(f) && d->mark == MARK_FAILED)
+		own = false;
 	log_attempt(d, f, &v);
 	if (fallback_is_refused(d, f, &v)) {
 		char *reply = reply_text(f->code, f->enhanced, f->text);

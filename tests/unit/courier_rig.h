@@ -87,12 +87,17 @@ static size_t asked(enum kind kind)
 	return n;
 }
 
-static void committed(void)
+static void commit_ends(enum store_result r)
 {
 	struct question q = answer(COMMIT);
 
 	if (q.fn.commit)
-		q.fn.commit(q.arg, STORE_OK);
+		q.fn.commit(q.arg, r);
+}
+
+static void committed(void)
+{
+	commit_ends(STORE_OK);
 }
 
 static void chunk(enum store_result r, const char *text)

@@ -202,6 +202,24 @@ static void test_unreadable(void)
 	finish();
 }
 
+/* A store that cannot be written is no reason to let others overtake. */
+static void test_not_marked(void)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+
+	replay(o, message(1, 1));
+	wants_body(c);
+	commit_ends(STORE_ERROR);
+	chunk(STORE_OK, "one two three");
+	CHECK(c->failed && !c->last);
+	ends(c, CONN_OK);
+	CHECK_INT(t.updated->next_s, 0);
+	commit_ends(STORE_ERROR);
+	CHECK(o->hold_until_ms != 0);
+	finish();
+}
+
 /* ---- notices of an account that cannot send ---- */
 
 static struct queue_message *notice(void)
@@ -368,6 +386,7 @@ UNIT_MAIN("windows",
 	  { "put-off notice", test_put_off_notice },
 	  { "dies while a notice waits",
 	    test_dies_while_a_notice_waits_for_a_wire },
+	  { "not marked", test_not_marked },
 	  { "written otherwise", test_written_otherwise },
 	  { "no path", test_no_path },
 	  { "switched off", test_switched_off },
