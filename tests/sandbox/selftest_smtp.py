@@ -235,7 +235,9 @@ class SmtpTest(Case):
         box.fault(protocol="smtp", stage="connect", cut_after_read=9)
         sock = self.tls_socket("smtps")
         sock.sendall(b"NOOP\r\nNOOP\r\n")
-        self.assertEqual(until_closed(sock), greeting + b"250 2.0.0 Ok\r\n")
+        # What was written and not sent yet goes with a cut.
+        self.assertIn(until_closed(sock),
+                      (greeting, greeting + b"250 2.0.0 Ok\r\n"))
         ended = box.wait(event="close", why="cut by a limit", count=4)
         self.assertEqual([(e["read"], e["written"]) for e in ended],
                          [(0, 1), (0, 36), (6, 37), (9, 51)])
