@@ -291,9 +291,10 @@ static void load(void *arg, const struct vault_state *v)
 static void never_authorised(struct account *a)
 {
 	struct state_change c = { ACCOUNT_REAUTHORIZE, "never-authorised",
-				  "nobody has signed in for this account yet",
+				  "Nobody has signed in for this account yet",
 				  NULL };
-	char *step = mem_printf("mailbearerctl auth %s", a->config->address);
+	char *step = mem_printf("Sign in: mailbearerctl auth %s",
+				a->config->address);
 
 	c.step = step;
 	state_set_grant(a, &c);

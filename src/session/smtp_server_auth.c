@@ -121,7 +121,8 @@ void smtp_server_auth_done(struct smtp_server *s, enum smtp_auth_verdict v)
 		return;
 	case SMTP_AUTH_TEMPORARY:
 		smtp_server_reply(s, 454, "4.7.0",
-				  "Temporary authentication failure");
+				  "Cannot check the password now; please try "
+				  "again later");
 		break;
 	case SMTP_AUTH_REFUSED:
 		smtp_server_reply(s, 535, "5.7.13", "Account is disabled here");
