@@ -98,8 +98,10 @@ bool fallback_is_refused(const struct delivery *d,
 			 const struct smtp_failure *f,
 			 const struct verdict_result *v)
 {
+	/* many a server says only at RCPT what it has against the sender */
 	bool recipient = f->stage == SMTP_STAGE_RCPT &&
-			 v->verdict == VERDICT_MESSAGE_FAULT;
+			 v->verdict == VERDICT_MESSAGE_FAULT &&
+			 strncmp(v->cause, "sender-", 7) != 0;
 
 	return d->via != d->outlet && !notice_is(d->message) &&
 	       f->code / 100 == 5 && f->stage >= SMTP_STAGE_MAIL && !recipient;

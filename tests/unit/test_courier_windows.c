@@ -287,6 +287,48 @@ static void test_put_off_notice(void)
 	finish();
 }
 
+/* ---- through the fallback ---- */
+
+static void refuses_recipient(struct smtp_client *c, const char *enhanced)
+{
+	struct smtp_recipient_result to = { 550, enhanced, "no" };
+	struct smtp_result r = { .last = { .stage = SMTP_STAGE_RCPT,
+					   .code = 550,
+					   .enhanced = enhanced,
+					   .text = "no" },
+				 .recipients = &to,
+				 .n_recipients = 1 };
+
+	c->stage = SMTP_STAGE_READY;
+	c->ops->done(c->owner, &r);
+}
+
+/* What it may not send is not the message's fault. */
+static void test_fallback_refused_at_rcpt(void)
+{
+	struct outlet *o = prepare(), *boss = new_outlet("boss@x.test");
+	struct smtp_client *c = connected(boss);
+
+	o->state = ACCOUNT_REAUTHORIZE;
+	o->replaying = delivery_replay(o, boss, message(1, 1));
+	outlet_run(boss);
+	committed();
+	refuses_recipient(c, "5.7.60");
+	CHECK_INT(asked(CHUNK), 0); /* for no notice */
+	CHECK_STR(t.updated->cause, "fallback-refused");
+	finish();
+	o = prepare();
+	boss = new_outlet("boss@x.test");
+	c = connected(boss);
+	o->state = ACCOUNT_REAUTHORIZE;
+	o->replaying = delivery_replay(o, boss, message(1, 1));
+	outlet_run(boss);
+	committed();
+	refuses_recipient(c, "5.1.1");
+	CHECK_INT(asked(CHUNK), 1);
+	finish();
+}
+
 /* ---- accounts.yaml has changed ---- */
 
 static void submit(const char *account)
@@ -390,4 +432,5 @@ UNIT_MAIN("windows",
 	  { "written otherwise", test_written_otherwise },
 	  { "no path", test_no_path },
 	  { "switched off", test_switched_off },
-	  { "taken out", test_taken_out })
+	  { "taken out", test_taken_out },
+	  { "fallback refused at RCPT", test_fallback_refused_at_rcpt })

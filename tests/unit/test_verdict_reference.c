@@ -273,6 +273,9 @@ static const struct smtp_case {
 	{ MAIL | RCPT, "550 5.1.8 <a@nowhere.example>: Sender address "
 		       "rejected: Domain not found",
 	  SAME(MESSAGE_FAULT), "sender-refused", 0 },
+	{ MAIL | RCPT, "553 5.7.1 <a@x.example>: Sender address rejected: not "
+		       "owned by user b@x.example",
+	  SAME(MESSAGE_FAULT), "sender-not-allowed", 0 },
 	{ RCPT, "550 5.7.1 Relaying denied",
 	  SAME(MESSAGE_FAULT), "recipient-refused", 0 },
 	{ RCPT, "451 4.7.1 Greylisted, try again in five minutes",
