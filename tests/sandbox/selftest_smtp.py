@@ -235,12 +235,13 @@ class SmtpTest(Case):
         box.fault(protocol="smtp", stage="connect", cut_after_read=9)
         sock = self.tls_socket("smtps")
         sock.sendall(b"NOOP\r\nNOOP\r\n")
-        # What was written and not sent yet goes with a cut.
+        # What was read just before may be unanswered.
         self.assertIn(until_closed(sock),
                       (greeting, greeting + b"250 2.0.0 Ok\r\n"))
         ended = box.wait(event="close", why="cut by a limit", count=4)
-        self.assertEqual([(e["read"], e["written"]) for e in ended],
-                         [(0, 1), (0, 36), (6, 37), (9, 51)])
+        self.assertEqual([(e["read"], e["written"]) for e in ended[:3]],
+                         [(0, 1), (0, 36), (6, 37)])
+        self.assertEqual(ended[3]["read"], 9)
 
     def test_octet_by_octet(self):
         box.fault(protocol="smtp", stage="connect", pause=0.005)
