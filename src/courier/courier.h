@@ -416,10 +416,11 @@ bool notice_build(struct courier *c, enum queue_kind kind,
 bool notice_wanted_of_success(const struct queue_recipient *r);
 void notice_clear(struct notice *n);
 /*
- * What stands in front of a notice's content when that account sends it:
- * which one does is known only then.
+ * What stands in front of m's content when that account sends it. Of a notice
+ * it is known only then which one does; other mail has nothing there.
  */
-void notice_head(struct buf *out, const char *account);
+void notice_head(struct buf *out, const struct queue_message *m,
+		 const char *account);
 bool notice_is(const struct queue_message *m);
 /* Login of messages that are themselves notices. */
 #define NOTICE_LOGIN "(notice)"

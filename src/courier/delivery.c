@@ -197,23 +197,26 @@ static void on_chunk(void *arg, enum store_result r, struct span data)
 		smtp_client_content(d->wire->client, data, false);
 }
 
-static void send_head(struct delivery *d)
+/* False: there is none. */
+static bool send_head(struct delivery *d)
 {
 	struct buf head = BUF_INIT;
+	bool any;
 
 	d->headed = true;
-	notice_head(&head, d->via->account);
-	smtp_client_content(d->wire->client, buf_span(&head), false);
+	notice_head(&head, d->message, d->via->account);
+	any = buf_len(&head) > 0;
+	if (any)
+		smtp_client_content(d->wire->client, buf_span(&head), false);
 	buf_clear(&head);
+	return any;
 }
 
 void delivery_content(struct delivery *d)
 {
 	if (d->live)
 		live_content(d);
-	else if (notice_is(d->message) && !d->headed)
-		send_head(d);
-	else
+	else if (d->headed || !send_head(d))
 		queue_read_chunk(d->courier->store, d->message->id, d->chunk++,
 				 on_chunk, d);
 }

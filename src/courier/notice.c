@@ -23,9 +23,12 @@ void notice_clear(struct notice *n)
 	n->fd = -1;
 }
 
-void notice_head(struct buf *out, const char *account)
+void notice_head(struct buf *out, const struct queue_message *m,
+		 const char *account)
 {
-	dsn_from(out, account);
+	/* one that waited in a queue of version 1 has its sender inside */
+	if (notice_is(m) && m->message_id)
+		dsn_from(out, account);
 }
 
 /* ---- who is to be told of what (RFC 3461 §4.1) ---- */

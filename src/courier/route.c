@@ -113,7 +113,7 @@ static void append(struct outlet *o, struct queue_message *m)
 
 	/* nobody else may send it meanwhile */
 	delivery_move(d, DELIVERY_SETTLING);
-	notice_head(&head, o->account);
+	notice_head(&head, m, o->account);
 	o->notifying = d;
 	o->append = errand_append(o->courier, o->account, buf_span(&head), m,
 				  on_appended, o);

@@ -200,8 +200,7 @@ static size_t head_size(const struct delivery *d)
 	struct buf head = BUF_INIT;
 	size_t n;
 
-	if (notice_is(d->message))
-		notice_head(&head, d->via->account);
+	notice_head(&head, d->message, d->via->account);
 	n = buf_len(&head);
 	buf_clear(&head);
 	return n;

@@ -233,6 +233,27 @@ static struct queue_message *notice(void)
 	return m;
 }
 
+static void begins_with(const char *message_id, const char *what)
+{
+	struct outlet *o = prepare();
+	struct smtp_client *c = connected(o);
+	struct queue_message *m = notice();
+
+	m->message_id = mem_strdup(message_id);
+	replay(o, m);
+	wants_body(c);
+	chunk(STORE_OK, "one ");
+	CHECK_SPAN(span_first(buf_span(&c->got), 4), span_str(what));
+	finish();
+}
+
+/* Of version 1 of the queue are those without a Message-ID of their own. */
+static void test_one_sender_field(void)
+{
+	begins_with("<1@here.test>", "From");
+	begins_with(NULL, "one ");
+}
+
 static void test_works_again_while_a_notice_is_appended(void)
 {
 	const struct errand_result failed = { IMAP_MAILBOX_FAILED, false, "" };
@@ -425,6 +446,7 @@ UNIT_MAIN("windows",
 	  { "unreadable", test_unreadable },
 	  { "works again while appending",
 	    test_works_again_while_a_notice_is_appended },
+	  { "one From", test_one_sender_field },
 	  { "put-off notice", test_put_off_notice },
 	  { "dies while a notice waits",
 	    test_dies_while_a_notice_waits_for_a_wire },
