@@ -184,14 +184,18 @@ class FaultCase(UsersCase):
 
     def assert_kept(self, accepted, refused=(), seconds=60):
         """
-        What was accepted arrives, whole and once; what was refused does not.
+        What was accepted arrives, whole, once and in order; what was refused
+        does not.
         """
         self.hurry(self.is_empty, seconds)
-        copies = collections.Counter(self.arrived_keys())
+        arrived = self.arrived_keys()
+        copies = collections.Counter(arrived)
         self.assertEqual([k for k in accepted if k not in copies], [],
                          'accepted and lost')
         self.assertEqual({k: n for k, n in copies.items()
                           if k in accepted and n > 1}, {}, 'came twice')
         self.assertEqual([k for k in refused if k in copies], [],
                          'refused and delivered all the same')
+        self.assertEqual([k for k in arrived if k in set(accepted)],
+                         list(accepted), 'out of order')
         self.assertEqual(self.box.violations(), [])
