@@ -5,8 +5,10 @@ The machine's clock may be wrong, and may be mended at any moment: no message
 is lost, returned early or stuck for it, no token is given up, nobody is told
 that a password is wrong. What lasts is measured by a clock that does not step.
 """
+import contextlib
 import itertools
 import os
+import sqlite3
 import tempfile
 import unittest.mock
 from signal import SIGKILL
@@ -170,6 +172,12 @@ class Mail(Clock):
         self.hurry(self.is_empty)
         self.assertEqual(len(self.box.messages()), mail)
 
+    def written_clock(self):
+        path = f'{self.daemon.dir}/state/queue/queue.db'
+        with contextlib.closing(sqlite3.connect(
+                f'file:{path}?mode=ro', uri=True)) as db:
+            return db.execute('SELECT now_s FROM clock').fetchone()[0]
+
     def test_a_stop_does_not_end_the_waiting(self):
         """What the queue's clock had is kept, by whatever end."""
         self.die()
@@ -177,8 +185,11 @@ class Mail(Clock):
         for end in (self.daemon.stop, lambda: self.daemon.stop(SIGKILL)):
             self.pass_time(self.warn_after // 2 - 120)
             self.assertEqual(self.waiting(), len(self.accepted))
-            # As often as mail's age is written down.
+            before = self.written_clock()
+            # It is written down as often as every minute.
             self.pass_time(61)
+            until(lambda b=before: self.written_clock() >= b + 61,
+                  'the clock on disk')
             end()
             self.daemon.start()
             self.settle()
