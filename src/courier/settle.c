@@ -554,13 +554,17 @@ static struct settlement *settlement_about(struct outlet *o,
 
 void settle_expired(struct outlet *o, const struct queue_message *m)
 {
-	char *text = mem_printf("could not be sent in time; last reason: %s",
+	bool doubt = m->doubt_s || m->in_doubt;
+	char *text = mem_printf("could not be sent in time%s; last reason: %s",
+				doubt ? ", or may have arrived: an answer "
+					"was lost" : "",
 				m->last_reply ? m->last_reply :
 						"the account did not work");
 	/* RFC 3463: persistent transient failure, delivery time expired */
 	struct settlement *s = settlement_about(o, m, QUEUE_FAILURE_NOTICE, 0,
 						"5.4.7", text);
 
+	s->message->in_doubt = doubt;
 	record_as(s, HISTORY_EXPIRED, text);
 	mem_free(text);
 	start(s);

@@ -62,6 +62,16 @@ class Age(UsersCase):
         self.assertEqual(len(self.box.messages()), 2)
         self.sign_in_user('demo')
 
+    def test_what_may_have_arrived_is_returned_as_such(self):
+        until(lambda: 'Queued' not in self.send('before'), 'an empty queue')
+        self.box.fault(protocol='smtp', stage='eod', drop='after')
+        self.assertRegex(self.send('doubtful'), 'Queued as')
+        self.kill()
+        _, words, _ = self.notice(2)
+        self.assertIn('may have arrived', ' '.join(words.split()))
+        self.assert_queue_empties()
+        self.sign_in_user('demo')
+
     def test_nothing_stale_is_said_when_it_went_out(self):
         self.box.outage(True, protocols=['smtp'])
         try:
