@@ -190,7 +190,9 @@ class Power:
         roles = self.daemon.roles()
         self.cut_time, self.cut_at = time.time(), time.monotonic()
         self.disk.cut()
-        self.moment(0, self.rng.choice((0, 0.3)))
+        if self.rng.random() < 0.5:
+            self.moment(0, 0.3)
+            roles.update(self.daemon.roles())
         self.kill(roles)
         for thread in (*self.streams, *self.rotations):
             thread.ended.set()
@@ -203,14 +205,12 @@ class Power:
         self.daemon.start()
 
     def kill(self, roles):
-        """First those who are known, or they would go on for a while."""
+        """Those who are known at once, or they would go on for a while."""
+        os.kill(self.daemon.process.pid, signal.SIGKILL)
         kill_all(roles)
-        started = self.daemon.roles()
         self.daemon.stop(signal.SIGKILL)
-        kill_all(started)
         until(lambda: not any(os.path.exists(f'/proc/{pid}')
-                              for pid in (*roles, *started)),
-              'the end of the roles')
+                              for pid in roles), 'the end of the roles')
 
     # ---- what is left
 
