@@ -12,6 +12,9 @@ enum {
 	NEED_AUTHORIZE_URL = 8,
 	NEED_DEVICE_URL = 16,
 	NEED_SCOPE = 32,
+	NEED_PASSWORD = 64,
+	NEED_KEY_FILE = 128,
+	NEED_COMMAND = 256,
 };
 
 static const struct {
@@ -27,10 +30,12 @@ static const struct {
 	[FLOW_CLIENT_CREDENTIALS] = { "client_credentials",
 		NEED_CLIENT_ID | NEED_SECRET | NEED_TOKEN_URL },
 	[FLOW_SERVICE_ACCOUNT] = { "service_account",
-		NEED_SECRET | NEED_TOKEN_URL | NEED_SCOPE },
+		NEED_KEY_FILE | NEED_TOKEN_URL | NEED_SCOPE },
 	[FLOW_PASSWORD_GRANT] = { "password_grant",
-		NEED_CLIENT_ID | NEED_TOKEN_URL | NEED_SCOPE },
-	[FLOW_PASSWORD] = { "password", NEED_SECRET },
+		NEED_CLIENT_ID | NEED_TOKEN_URL | NEED_SCOPE |
+		NEED_PASSWORD },
+	[FLOW_PASSWORD] = { "password", NEED_PASSWORD },
+	[FLOW_COMMAND] = { "command", NEED_COMMAND },
 };
 
 static void need(struct yaml_reader *r, const struct account_config *a,
@@ -70,15 +75,27 @@ static void check_flow(struct yaml_reader *r, const struct account_config *a,
 	const struct provider_config *p = a->provider;
 
 	need(r, a, where, NEED_CLIENT_ID, a->client_id, "client_id");
-	need(r, a, where, NEED_SECRET, a->client_secret_file,
+	need(r, a, where, NEED_SECRET, a->client_certificate ?
+	     a->client_certificate : a->client_secret_file,
 	     "client_secret_file");
+	need(r, a, where, NEED_PASSWORD, a->password_file, "password_file");
+	need(r, a, where, NEED_KEY_FILE, a->service_account_file,
+	     "service_account_file");
+	need(r, a, where, NEED_COMMAND, a->token_command, "token_command");
+	if (a->client_key && !a->client_certificate)
+		yaml_mistake(r, where, "client_key", "needs "
+			     "client_certificate");
+	if (a->client_certificate && a->client_secret_file)
+		yaml_mistake(r, where, "client_certificate", "stands in place "
+			     "of client_secret_file: one of them");
 	if (!p)
 		return;
 	need_url(r, a, where, NEED_TOKEN_URL, p->token_url, "token_url");
 	need_url(r, a, where, NEED_AUTHORIZE_URL, p->authorize_url,
 		 "authorize_url");
 	need_url(r, a, where, NEED_DEVICE_URL, p->device_url, "device_url");
-	if (a->flow != FLOW_PASSWORD && wants_tenant(p) && !a->tenant)
+	if (a->flow != FLOW_PASSWORD && a->flow != FLOW_COMMAND &&
+	    wants_tenant(p) && !a->tenant)
 		yaml_mistake(r, where, "tenant", "must be set for provider %s",
 			     p->name);
 }
@@ -97,7 +114,7 @@ static void check_services(struct yaml_reader *r,
 			yaml_mistake(r, where, "services", "provider %s has "
 				     "no %s", p->name, service_name(s));
 		else if ((flows[a->flow].needs & NEED_SCOPE) && !p->scopes[s] &&
-			 !p->scopes_common)
+			 !p->scopes_common && !p->resource)
 			yaml_mistake(r, where, "services", "provider %s has "
 				     "no scope for %s", p->name,
 				     service_name(s));
@@ -241,6 +258,9 @@ static void check_account(struct yaml_reader *r, size_t i)
 	check_flow(r, a, where);
 	check_services(r, a, where);
 	check_fallback(r, a, where);
+	if (a->owner && !is_mailbox(span_str(a->owner)))
+		yaml_mistake(r, where, "owner", "expected name@domain, got "
+			     "\"%s\"", a->owner);
 	if (a->redirect_uri && !is_url(span_str(a->redirect_uri)))
 		yaml_mistake(r, where, "redirect_uri", "expected https:// or "
 			     "http://localhost, got \"%s\"", a->redirect_uri);

@@ -7,7 +7,7 @@
 /* In the order of enum account_flow. */
 #define ACCOUNT_FLOWS                                                  \
 	"authorization_code|device_code|client_credentials|"           \
-	"service_account|password_grant|password"
+	"service_account|password_grant|password|command"
 
 void accounts_check(struct yaml_reader *r);
 

@@ -14,7 +14,9 @@ struct raw_login {
 struct raw_account {
 	char *address, *provider, *flow, *client_id, *client_secret_file,
 		*tenant, *sign_in_as, *fallback, *redirect_uri, *login_hint,
-		*disabled;
+		*client_certificate, *client_key, *client_secret_expires,
+		*service_account_file, *password_file, *token_command,
+		*owner, *smtp_user, *imap_user, *pop3_user, *disabled;
 	char **services;
 	unsigned services_count;
 	struct raw_login *logins;
@@ -52,6 +54,16 @@ static const cyaml_schema_field_t account_fields[] = {
 	FIELD(fallback),
 	FIELD(redirect_uri),
 	FIELD(login_hint),
+	FIELD(client_certificate),
+	FIELD(client_key),
+	FIELD(client_secret_expires),
+	FIELD(service_account_file),
+	FIELD(password_file),
+	FIELD(token_command),
+	FIELD(owner),
+	FIELD(smtp_user),
+	FIELD(imap_user),
+	FIELD(pop3_user),
 	FIELD(disabled),
 	LIST_FIELD("services", struct raw_account, services, &yaml_text_entry),
 	LIST_FIELD("logins", struct raw_account, logins, &login_entry),
@@ -126,6 +138,47 @@ static void read_services(struct yaml_reader *r, const struct raw_account *raw,
 	}
 }
 
+/* What the application and the daemon show to the provider. */
+static void read_credentials(struct yaml_reader *r,
+			     const struct raw_account *raw, const char *where,
+			     struct account_config *out)
+{
+	out->client_id = yaml_text(r, raw->client_id, where, "client_id");
+	out->client_secret_file = yaml_path(r, raw->client_secret_file, true,
+					    where, "client_secret_file");
+	out->client_secret_expires_s =
+		yaml_date(r, raw->client_secret_expires, where,
+			  "client_secret_expires");
+	out->client_certificate = yaml_path(r, raw->client_certificate,
+					    !raw->client_key, where,
+					    "client_certificate");
+	out->client_key = yaml_path(r, raw->client_key, true, where,
+				    "client_key");
+	if (out->client_certificate && !raw->client_key)
+		out->client_key = mem_strdup(out->client_certificate);
+	out->service_account_file = yaml_path(r, raw->service_account_file,
+					      true, where,
+					      "service_account_file");
+	out->password_file = yaml_path(r, raw->password_file, true, where,
+				       "password_file");
+	out->token_command = yaml_text(r, raw->token_command, where,
+				       "token_command");
+}
+
+static void read_people(struct yaml_reader *r, const struct raw_account *raw,
+			const char *where, struct account_config *out)
+{
+	out->sign_in_as = yaml_text(r, raw->sign_in_as, where, "sign_in_as");
+	out->login_hint = yaml_text(r, raw->login_hint, where, "login_hint");
+	out->owner = yaml_text(r, raw->owner, where, "owner");
+	out->user[SERVICE_SMTP] = yaml_text(r, raw->smtp_user, where,
+					    "smtp_user");
+	out->user[SERVICE_IMAP] = yaml_text(r, raw->imap_user, where,
+					    "imap_user");
+	out->user[SERVICE_POP3] = yaml_text(r, raw->pop3_user, where,
+					    "pop3_user");
+}
+
 static void read_account(struct yaml_reader *r, const struct raw_account *raw,
 			 const char *where, struct account_config *out)
 {
@@ -134,15 +187,12 @@ static void read_account(struct yaml_reader *r, const struct raw_account *raw,
 		out->provider = provider_find(r->out, raw->provider);
 	out->flow = yaml_choice(r, raw->flow, ACCOUNT_FLOWS,
 				FLOW_AUTHORIZATION_CODE, where, "flow");
-	out->client_id = yaml_text(r, raw->client_id, where, "client_id");
-	out->client_secret_file = yaml_path(r, raw->client_secret_file, true,
-					    where, "client_secret_file");
+	read_credentials(r, raw, where, out);
 	out->tenant = yaml_text(r, raw->tenant, where, "tenant");
-	out->sign_in_as = yaml_text(r, raw->sign_in_as, where, "sign_in_as");
+	read_people(r, raw, where, out);
 	out->fallback = yaml_text(r, raw->fallback, where, "fallback");
 	out->redirect_uri = yaml_text(r, raw->redirect_uri, where,
 				      "redirect_uri");
-	out->login_hint = yaml_text(r, raw->login_hint, where, "login_hint");
 	out->disabled = yaml_flag(r, raw->disabled, false, where, "disabled");
 	read_services(r, raw, where, out);
 	read_logins(r, raw, where, out);

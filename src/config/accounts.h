@@ -57,10 +57,19 @@ unsigned yaml_number(struct yaml_reader *r, const char *text, unsigned max,
 unsigned yaml_choice(struct yaml_reader *r, const char *text,
 		     const char *choices, unsigned fallback, const char *where,
 		     const char *key);
+/* Seconds of "90d"; 0 when it is not there. */
+int64_t yaml_duration(struct yaml_reader *r, const char *text,
+		      const char *where, const char *key);
+/* The end of the day "2027-03-31" in UTC, since the epoch; 0 as above. */
+int64_t yaml_date(struct yaml_reader *r, const char *text, const char *where,
+		  const char *key);
 /* A copy, NULL when it is not there; an empty text is a mistake. */
 char *yaml_text(struct yaml_reader *r, const char *text, const char *where,
 		const char *key);
-/* A path, resolved and noted in refs. */
+/*
+ * A path, resolved and noted in refs. A secret may be "credential:NAME", of
+ * systemd (LoadCredential=), which stays as it is: see load.c.
+ */
 char *yaml_path(struct yaml_reader *r, const char *text, bool secret,
 		const char *where, const char *key);
 /* A mistake at where/key: "path:line: key: ...". */

@@ -48,7 +48,10 @@ static void provider_clear(struct provider_config *p)
 {
 	for (size_t i = 0; i < p->n_match; i++)
 		mem_free(p->match[i]);
+	for (size_t i = 0; i < p->n_mx; i++)
+		mem_free(p->mx[i]);
 	mem_free(p->match);
+	mem_free(p->mx);
 	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
 		mem_free(p->scopes[s]);
 		mem_free(p->endpoints[s].host);
@@ -61,7 +64,10 @@ static void provider_clear(struct provider_config *p)
 	mem_free(p->admin_consent_url);
 	mem_free(p->userinfo_url);
 	mem_free(p->revoke_url);
+	mem_free(p->portal_url);
 	mem_free(p->scopes_common);
+	mem_free(p->scopes_app);
+	mem_free(p->resource);
 	mem_free(p->sasl);
 	mem_free(p->transport);
 	mem_free(p->client_auth);
@@ -85,6 +91,14 @@ static void account_clear(struct account_config *a)
 	mem_free(a->fallback);
 	mem_free(a->redirect_uri);
 	mem_free(a->login_hint);
+	mem_free(a->client_certificate);
+	mem_free(a->client_key);
+	mem_free(a->service_account_file);
+	mem_free(a->password_file);
+	mem_free(a->token_command);
+	mem_free(a->owner);
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		mem_free(a->user[s]);
 }
 
 void accounts_free(struct accounts **ap)
@@ -105,14 +119,30 @@ void accounts_free(struct accounts **ap)
 
 char *accounts_url(const struct account_config *a, const char *url)
 {
+	const struct {
+		struct span word;
+		const char *value;
+	} places[] = { { SPAN("{tenant}"), a->tenant },
+		       { SPAN("{client_id}"), a->client_id } };
 	struct buf out = BUF_INIT;
-	const char *at;
 
-	while ((at = strstr(url, "{tenant}")) != NULL) {
-		buf_add(&out, span_of(url, (size_t)(at - url)));
-		buf_add_str(&out, a->tenant ? a->tenant : "");
-		url = at + strlen("{tenant}");
+	while (*url) {
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(places) &&
+		       strncmp(url, places[i].word.data, places[i].word.len))
+			i++;
+		if (i == ARRAY_SIZE(places)) {
+			buf_add_char(&out, *url++);
+			continue;
+		}
+		buf_add_str(&out, places[i].value ? places[i].value : "");
+		url += places[i].word.len;
 	}
-	buf_add_str(&out, url);
 	return buf_take(&out);
+}
+
+const char *accounts_user(const struct account_config *a, enum service s)
+{
+	return a->user[s] ? a->user[s] : a->address;
 }

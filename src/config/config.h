@@ -82,6 +82,7 @@ struct config {
 	size_t n_listens;
 	/* [admin] */
 	char *admin_socket, *admin_web; /* web: "127.0.0.1:8025" or NULL */
+	char *admin_web_url; /* web as people reach it; NULL: localhost */
 	/* [queue]; durations in seconds, sizes in bytes */
 	int64_t max_age, warn_after, verdict_timeout, history;
 	enum on_tempfail on_tempfail;
@@ -94,10 +95,12 @@ struct config {
 	unsigned max_sessions, max_recipients;
 	unsigned login_per_hour; /* messages; 0: no limit */
 	int64_t command_timeout, auth_delay, auth_timeout, provider_timeout;
+	/* [oauth] */
+	char *oauth_proxy; /* "http://host:3128", "socks5h://..."; or NULL */
 	/* [notify] */
-	char *notify_command, *notify_webhook, *notify_mail_account,
-		*notify_operator;
-	int64_t notify_remind_every;
+	char *notify_command, *notify_webhook, *notify_webhook_secret_file,
+		*notify_mail_account, *notify_operator;
+	int64_t notify_settle, notify_remind_every, notify_outage_after;
 	/* [log] */
 	char *log_target; /* "syslog", "stderr" or a path */
 	bool log_json;
@@ -119,10 +122,15 @@ struct provider_config {
 	char *name;
 	char **match; /* mail domains */
 	size_t n_match;
+	char **mx; /* domains of its mail exchangers */
+	size_t n_mx;
 	char *issuer, *authorize_url, *token_url, *device_url,
-		*admin_consent_url, *userinfo_url, *revoke_url;
+		*admin_consent_url, *userinfo_url, *revoke_url,
+		*portal_url; /* where client secrets are made, for people */
 	char *scopes[SERVICE_COUNT]; /* space separated */
 	char *scopes_common;         /* "offline_access" */
+	char *scopes_app;            /* of flows without a person; or NULL */
+	char *resource;              /* sent in place of scopes; or NULL */
 	struct endpoint_config endpoints[SERVICE_COUNT];
 	char *sasl;                  /* "xoauth2 oauthbearer", best first */
 	char *transport;             /* "smtp" */
@@ -133,6 +141,8 @@ struct provider_config {
 	char *ca_file;
 	unsigned max_connections, max_per_minute; /* 0: no limit */
 	unsigned max_per_day; /* recipients; 0: no limit */
+	/* seconds a refresh token lives unused, and at all; 0: not known */
+	int64_t refresh_idle, refresh_life;
 };
 
 enum account_flow {
@@ -142,6 +152,7 @@ enum account_flow {
 	FLOW_SERVICE_ACCOUNT,
 	FLOW_PASSWORD_GRANT,
 	FLOW_PASSWORD,
+	FLOW_COMMAND,
 };
 
 struct login_config {
@@ -160,6 +171,14 @@ struct account_config {
 	enum account_flow flow;
 	char *client_id, *client_secret_file, *tenant, *sign_in_as, *fallback,
 		*redirect_uri, *login_hint;
+	/* PEM; key is never NULL where certificate is not */
+	char *client_certificate, *client_key;
+	int64_t client_secret_expires_s; /* since the epoch; 0: not known */
+	char *service_account_file; /* Google's JSON */
+	char *password_file;        /* of the mailbox at the provider */
+	char *token_command;        /* prints an access token */
+	char *owner;                /* who is told that a sign-in is needed */
+	char *user[SERVICE_COUNT];  /* name at the mail server; or NULL */
 	bool services[SERVICE_COUNT];
 	bool disabled;
 	struct login_config *logins;
@@ -209,8 +228,10 @@ void config_compare(const struct config *old, const struct config *fresh,
 struct accounts *accounts_parse(const struct config_blobs *b,
 				struct config_errors *errors) MB_MUSTCHECK;
 void accounts_free(struct accounts **ap);
-/* url with {tenant} replaced by the account's; fresh string. */
+/* url with {tenant} and {client_id} replaced by the account's; fresh. */
 char *accounts_url(const struct account_config *a, const char *url);
+/* The account's name at that service's mail server. */
+const char *accounts_user(const struct account_config *a, enum service s);
 
 /* Only a role's own part: defaults from the table, for --help and docs. */
 struct config_option {

@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "config/accounts.h"
 #include "config/ini.h"
+#include "config/option.h"
 #include "config/unserved.h"
 
 /* More is no configuration but a mistaken path. */
@@ -51,11 +53,30 @@ static void check_mode(int fd, const struct file_ref *f,
 		mistake(errors, f, "others may read it: chmod 600");
 }
 
+/* systemd says to each service where its credentials are. */
+static int open_file(const char *path)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	char *real;
+	int fd;
+
+	if (!path_is_credential(path))
+		return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (!folder) {
+		errno = ENOENT;
+		return -1;
+	}
+	real = mem_printf("%s/%s", folder, path + strlen(CREDENTIAL_PREFIX));
+	fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	mem_free(real);
+	return fd;
+}
+
 static void add_file(struct config_blobs *out, const char *name,
 		     const struct file_ref *f, struct config_errors *errors)
 {
 	struct buf text = BUF_SECRET;
-	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open_file(f->path);
 
 	if (fd < 0) {
 		mistake(errors, f, strerror(errno));
@@ -80,7 +101,7 @@ static void check_again(const struct file_refs *refs, size_t i,
 		if (refs->list[k].secret &&
 		    !strcmp(refs->list[k].path, f->path))
 			return;
-	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open_file(f->path);
 	if (fd < 0)
 		return;
 	check_mode(fd, f, errors);
@@ -147,6 +168,11 @@ void config_load(const char *ini_path, struct config_blobs *out,
 		return;
 	ini_read(blob, &ini, &ignored);
 	listen_refs(&ini, &refs);
+	if (ini.config->notify_webhook_secret_file)
+		file_refs_add(&refs, ini.config->notify_webhook_secret_file,
+			      ini.path,
+			      ini_line(&ini, "notify", "webhook_secret_file"),
+			      "webhook_secret_file", true);
 	/* adding blobs moves the list: ini.path is a string of its own */
 	add_named(out, "accounts", ini.config->accounts, &ini, errors);
 	add_named(out, "providers", ini.config->providers, &ini, errors);

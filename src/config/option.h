@@ -58,6 +58,11 @@ void option_set_fallbacks(bool in_listen, void *owner, const char *dir);
 
 /* For yaml files, too: path as such, or beside dir; fresh. */
 char *path_resolve(const char *dir, struct span path);
+/* "credential:NAME", of systemd. */
+#define CREDENTIAL_PREFIX "credential:"
+bool path_is_credential(const char *path);
+/* Seconds of "30s", "12m", "4h", "90d". */
+bool duration_parse(struct span text, int64_t *seconds);
 /* Folder of a file's path, "." when it has none; fresh. */
 char *path_folder(const char *path);
 bool is_host_port(struct span s);

@@ -11,7 +11,7 @@ struct raw_endpoint {
 };
 
 struct raw_scopes {
-	char *common, *smtp, *imap, *pop3;
+	char *common, *app, *smtp, *imap, *pop3;
 };
 
 struct raw_limits {
@@ -22,9 +22,12 @@ struct raw_provider {
 	char *name, *issuer, *authorize_url, *token_url, *device_url,
 		*admin_consent_url, *userinfo_url, *revoke_url, *transport,
 		*client_auth, *authorize_parameters, *rotates, *sent_copy,
-		*ca_file;
+		*ca_file, *portal_url, *resource, *refresh_idle,
+		*refresh_life;
 	char **match;
 	unsigned match_count;
+	char **mx;
+	unsigned mx_count;
 	char **sasl;
 	unsigned sasl_count;
 	struct raw_scopes *scopes;
@@ -46,6 +49,7 @@ static const cyaml_schema_field_t endpoint_fields[] = {
 
 static const cyaml_schema_field_t scopes_fields[] = {
 	TEXT_FIELD("common", struct raw_scopes, common),
+	TEXT_FIELD("app", struct raw_scopes, app),
 	TEXT_FIELD("smtp", struct raw_scopes, smtp),
 	TEXT_FIELD("imap", struct raw_scopes, imap),
 	TEXT_FIELD("pop3", struct raw_scopes, pop3),
@@ -66,6 +70,7 @@ static const cyaml_schema_field_t limits_fields[] = {
 static const cyaml_schema_field_t provider_fields[] = {
 	FIELD(name),
 	LIST_FIELD("match", struct raw_provider, match, &yaml_text_entry),
+	LIST_FIELD("mx", struct raw_provider, mx, &yaml_text_entry),
 	FIELD(issuer),
 	FIELD(authorize_url),
 	FIELD(token_url),
@@ -73,6 +78,10 @@ static const cyaml_schema_field_t provider_fields[] = {
 	FIELD(admin_consent_url),
 	FIELD(userinfo_url),
 	FIELD(revoke_url),
+	FIELD(portal_url),
+	FIELD(resource),
+	FIELD(refresh_idle),
+	FIELD(refresh_life),
 	PART(scopes, scopes_fields),
 	PART(smtp, endpoint_fields),
 	PART(imap, endpoint_fields),
@@ -104,15 +113,16 @@ static const cyaml_schema_value_t file_schema = {
 			    file_fields),
 };
 
-/* The only placeholder there is. */
+/* Those that accounts_url() fills in. */
 static bool placeholders_are_known(const char *url)
 {
 	const char *open = url;
 
 	while ((open = strchr(open, '{')) != NULL) {
-		if (strncmp(open, "{tenant}", 8))
+		if (strncmp(open, "{tenant}", 8) &&
+		    strncmp(open, "{client_id}", 11))
 			return false;
-		open += 8;
+		open++;
 	}
 	return true;
 }
@@ -126,8 +136,8 @@ static char *read_url(struct yaml_reader *r, const char *text,
 		yaml_mistake(r, where, key, "expected an https:// address, "
 			     "got \"%s\"", url);
 	else if (url && !placeholders_are_known(url))
-		yaml_mistake(r, where, key, "{tenant} is the only placeholder "
-			     "there is, got \"%s\"", url);
+		yaml_mistake(r, where, key, "the placeholders are {tenant} "
+			     "and {client_id}, got \"%s\"", url);
 	return url;
 }
 
@@ -168,16 +178,29 @@ static void read_endpoint(struct yaml_reader *r, const struct raw_endpoint *raw,
 	mem_free(where);
 }
 
+/* Fresh; NULL when there are none. */
+static char **read_domains(struct yaml_reader *r, char *const *raw, unsigned n,
+			   const char *where, const char *key)
+{
+	char **out = n ? mem_array(n, sizeof(*out)) : NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!is_host_name(span_str(raw[i])))
+			yaml_mistake(r, where, key, "expected a domain, got "
+				     "\"%s\"", raw[i]);
+		out[i] = mem_strdup(raw[i]);
+	}
+	return out;
+}
+
 static void read_match(struct yaml_reader *r, const struct raw_provider *raw,
 		       const char *where, struct provider_config *p)
 {
-	p->match = mem_array(raw->match_count, sizeof(*p->match));
-	for (unsigned i = 0; i < raw->match_count; i++) {
-		if (!is_host_name(span_str(raw->match[i])))
-			yaml_mistake(r, where, "match", "expected a mail "
-				     "domain, got \"%s\"", raw->match[i]);
-		p->match[p->n_match++] = mem_strdup(raw->match[i]);
-	}
+	p->match = read_domains(r, raw->match, raw->match_count, where,
+				"match");
+	p->n_match = raw->match_count;
+	p->mx = read_domains(r, raw->mx, raw->mx_count, where, "mx");
+	p->n_mx = raw->mx_count;
 }
 
 static void read_sasl(struct yaml_reader *r, const struct raw_provider *raw,
@@ -206,6 +229,7 @@ static void read_scopes(struct yaml_reader *r, const struct raw_scopes *raw,
 		return;
 	where = mem_printf("%s/scopes", provider);
 	p->scopes_common = yaml_text(r, raw->common, where, "common");
+	p->scopes_app = yaml_text(r, raw->app, where, "app");
 	p->scopes[SERVICE_SMTP] = yaml_text(r, raw->smtp, where, "smtp");
 	p->scopes[SERVICE_IMAP] = yaml_text(r, raw->imap, where, "imap");
 	p->scopes[SERVICE_POP3] = yaml_text(r, raw->pop3, where, "pop3");
@@ -242,6 +266,8 @@ static void read_urls(struct yaml_reader *r, const struct raw_provider *raw,
 					"admin_consent_url");
 	p->userinfo_url = read_url(r, raw->userinfo_url, where, "userinfo_url");
 	p->revoke_url = read_url(r, raw->revoke_url, where, "revoke_url");
+	p->portal_url = read_url(r, raw->portal_url, where, "portal_url");
+	p->resource = yaml_text(r, raw->resource, where, "resource");
 }
 
 static void read_name(struct yaml_reader *r, const struct raw_provider *raw,
@@ -284,6 +310,10 @@ static void read_provider(struct yaml_reader *r, const struct raw_provider *raw,
 	p->rotates = yaml_flag(r, raw->rotates, true, where, "rotates");
 	p->sent_copy = yaml_flag(r, raw->sent_copy, false, where, "sent_copy");
 	p->ca_file = yaml_path(r, raw->ca_file, false, where, "ca_file");
+	p->refresh_idle = yaml_duration(r, raw->refresh_idle, where,
+					"refresh_idle");
+	p->refresh_life = yaml_duration(r, raw->refresh_life, where,
+					"refresh_life");
 	read_limits(r, raw->limits, where, p);
 }
 

@@ -43,6 +43,12 @@ char *path_resolve(const char *dir, struct span path)
 	return mem_printf("%s/%.*s", dir, SPAN_FMT(path));
 }
 
+bool path_is_credential(const char *path)
+{
+	return span_starts_nocase(span_str(path), SPAN(CREDENTIAL_PREFIX)) &&
+	       path[strlen(CREDENTIAL_PREFIX)] && !strchr(path, '/');
+}
+
 char *path_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -260,19 +266,29 @@ static bool read_unit(struct span text, const struct unit *units, size_t n,
 	return false;
 }
 
-static bool read_duration(const struct value *v, struct buf *why)
+bool duration_parse(struct span text, int64_t *seconds)
 {
 	static const struct unit units[] = {
 		{ 'S', 1 }, { 'M', 60 }, { 'H', 3600 }, { 'D', 86400 },
 	};
 	uint64_t n;
 
-	if (!read_unit(v->text, units, ARRAY_SIZE(units), &n))
+	if (!read_unit(text, units, ARRAY_SIZE(units), &n))
+		return false;
+	*seconds = (int64_t)n;
+	return true;
+}
+
+static bool read_duration(const struct value *v, struct buf *why)
+{
+	int64_t n;
+
+	if (!duration_parse(v->text, &n))
 		return expected(why, "a duration such as 30s, 5m, 4h or 5d",
 				v->text);
-	if (!in_range(v, n, why))
+	if (!in_range(v, (uint64_t)n, why))
 		return false;
-	*(int64_t *)v->at = (int64_t)n;
+	*(int64_t *)v->at = n;
 	return true;
 }
 

@@ -1,6 +1,7 @@
 /* Values of providers.yaml and accounts.yaml. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "config/accounts.h"
@@ -99,6 +100,29 @@ char *yaml_text(struct yaml_reader *r, const char *text, const char *where,
 	return mem_strdup(text);
 }
 
+int64_t yaml_duration(struct yaml_reader *r, const char *text,
+		      const char *where, const char *key)
+{
+	int64_t seconds = 0;
+
+	if (text && !duration_parse(span_str(text), &seconds))
+		yaml_mistake(r, where, key, "expected a duration such as 90d, "
+			     "got \"%s\"", text);
+	return seconds;
+}
+
+int64_t yaml_date(struct yaml_reader *r, const char *text, const char *where,
+		  const char *key)
+{
+	struct tm day = { .tm_mday = 0 };
+	const char *end = text ? strptime(text, "%Y-%m-%d", &day) : NULL;
+
+	if (text && (!end || *end))
+		yaml_mistake(r, where, key, "expected a day such as "
+			     "2027-03-31, got \"%s\"", text);
+	return end && !*end ? timegm(&day) + 24 * 60 * 60 : 0;
+}
+
 char *yaml_path(struct yaml_reader *r, const char *text, bool secret,
 		const char *where, const char *key)
 {
@@ -106,7 +130,9 @@ char *yaml_path(struct yaml_reader *r, const char *text, bool secret,
 
 	if (!given)
 		return NULL;
-	path = path_resolve(r->dir, span_str(given));
+	path = secret && path_is_credential(given) ?
+		       mem_strdup(given) :
+		       path_resolve(r->dir, span_str(given));
 	file_refs_add(r->refs, path, r->document.path,
 		      document_line(&r->document, "%s/%s", where, key), key,
 		      secret);

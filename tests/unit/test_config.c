@@ -502,7 +502,7 @@ static void test_load(void)
 		 "key = k.pem\n", 0644);
 	put_file("smtp.pem", "certificate", 0644);
 	put_file("a.yaml", "accounts:\n- address: a@b\n  provider: x\n"
-		 "  flow: password\n  client_secret_file: s\n", 0600);
+		 "  flow: password\n  password_file: s\n", 0600);
 	CHECK(!config_check("m.ini", &b, &e));
 	CHECK_SPAN(buf_span(&e.text), SPAN(
 		"m.ini: [listen smtp]: protocol = pop3 is not served by this "

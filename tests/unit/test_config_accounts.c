@@ -137,6 +137,88 @@ static void test_values(void)
 	buf_clear(&e.text);
 }
 
+static void test_flow_values(void)
+{
+	struct config_errors e = { BUF_INIT, 0 };
+	struct accounts *all = parse(
+		"providers:\n"
+		"- name: p\n  token_url: https://id.test/t\n"
+		"  scopes: { app: all/.default, smtp: s }\n"
+		"  smtp: { host: smtp.test }\n  mx: [mx.test, mail.mx.test]\n"
+		"  portal_url: https://id.test/app/{client_id}/of/{tenant}\n"
+		"  resource: https://mail.test\n"
+		"  refresh_idle: 90d\n  refresh_life: 7d\n",
+		"accounts:\n"
+		"- address: a@example.test\n  provider: p\n  client_id: i\n"
+		"  tenant: t\n  flow: client_credentials\n"
+		"  client_certificate: c.pem\n  client_secret_expires: 2027-03-31\n"
+		"  smtp_user: b@example.test\n  owner: o@example.test\n"
+		"- address: b@example.test\n  provider: p\n"
+		"  flow: command\n  token_command: print token\n"
+		"- address: c@example.test\n  provider: p\n"
+		"  flow: password\n  password_file: credential:mail\n"
+		"- address: d@example.test\n  provider: p\n"
+		"  flow: service_account\n  service_account_file: /k.json\n",
+		&e);
+	const struct account_config *a;
+	char *url;
+
+	CHECK_SPAN(buf_span(&e.text), SPAN_NONE);
+	CHECK_FATAL(all != NULL && all->n_accounts == 4);
+	a = all->accounts;
+	CHECK_INT(a->provider->n_mx, 2);
+	CHECK_STR(a->provider->mx[1], "mail.mx.test");
+	CHECK_STR(a->provider->scopes_app, "all/.default");
+	CHECK_STR(a->provider->resource, "https://mail.test");
+	CHECK_INT(a->provider->refresh_idle, 90 * 86400);
+	CHECK_INT(a->provider->refresh_life, 7 * 86400);
+	url = accounts_url(a, a->provider->portal_url);
+	CHECK_STR(url, "https://id.test/app/i/of/t");
+	mem_free(url);
+	/* a key that stands with its certificate */
+	CHECK_STR(a->client_key, a->client_certificate);
+	/* the whole of that day: 2027-04-01 00:00 */
+	CHECK_INT(a->client_secret_expires_s, 1806537600);
+	CHECK_STR(accounts_user(a, SERVICE_SMTP), "b@example.test");
+	CHECK_STR(accounts_user(a, SERVICE_IMAP), "a@example.test");
+	CHECK_STR(a->owner, "o@example.test");
+	CHECK_STR(a[1].token_command, "print token");
+	/* no path: it is not beside the configuration */
+	CHECK_STR(a[2].password_file, "credential:mail");
+	CHECK_STR(a[3].service_account_file, "/k.json");
+	accounts_free(&all);
+	buf_clear(&e.text);
+}
+
+static void test_flow_mistakes(void)
+{
+	mistakes(
+		"providers:\n"
+		"- name: p\n  token_url: https://id.test/t\n"
+		"  scopes: { smtp: s }\n  smtp: { host: smtp.test }\n"
+		"  refresh_idle: soon\n",
+		"accounts:\n"
+		"- address: a@b\n  provider: p\n  flow: command\n"
+		"- address: b@b\n  provider: p\n  flow: service_account\n"
+		"- address: c@b\n  provider: p\n  flow: password_grant\n"
+		"  client_id: i\n  client_secret_expires: 31.3.2027\n"
+		"- address: d@b\n  provider: p\n  flow: client_credentials\n"
+		"  client_id: i\n  client_key: k\n  owner: me\n",
+		"p.yaml:6: refresh_idle: expected a duration such as 90d, got "
+		"\"soon\"\n"
+		"a.yaml:12: client_secret_expires: expected a day such as "
+		"2027-03-31, got \"31.3.2027\"\n"
+		"a.yaml:2: token_command: must be set for flow command\n"
+		"a.yaml:5: service_account_file: must be set for flow "
+		"service_account\n"
+		"a.yaml:8: password_file: must be set for flow "
+		"password_grant\n"
+		"a.yaml:13: client_secret_file: must be set for flow "
+		"client_credentials\n"
+		"a.yaml:17: client_key: needs client_certificate\n"
+		"a.yaml:18: owner: expected name@domain, got \"me\"\n");
+}
+
 static void test_none(void)
 {
 	struct config_errors e = { BUF_INIT, 0 };
@@ -159,11 +241,11 @@ static void test_provider_mistakes(void)
 		 "- name: x\n  issuer:\n- issuer: https://x/\n",
 		 "accounts: []\n",
 		 "p.yaml:3: unknown key colour\n"
-		 "p.yaml:6: match: expected a mail domain, got \"a b\"\n"
+		 "p.yaml:6: match: expected a domain, got \"a b\"\n"
 		 "p.yaml:4: token_url: expected an https:// address, got "
 		 "\"http://id.test/\"\n"
-		 "p.yaml:5: device_url: {tenant} is the only placeholder there "
-		 "is, got \"https://x/{user}\"\n"
+		 "p.yaml:5: device_url: the placeholders are {tenant} and "
+		"{client_id}, got \"https://x/{user}\"\n"
 		 "p.yaml:9: tls: expected one of implicit|starttls|none, got "
 		 "\"yes\"\n"
 		 "p.yaml:9: port: expected a number up to 65535, got \"70000\"\n"
@@ -199,7 +281,7 @@ static void test_account_mistakes(void)
 		 "\"http\"\n"
 		 "a.yaml:9: flow: expected one of authorization_code|"
 		 "device_code|client_credentials|service_account|"
-		 "password_grant|password, got \"magic\"\n"
+		 "password_grant|password|command, got \"magic\"\n"
 		 "a.yaml:8: address: must be set\n"
 		 "a.yaml:20: disabled: expected one of "
 		 "false|true|no|yes|off|on, got \"3\"\n"
@@ -392,7 +474,11 @@ static void test_manual(void)
 		"authorize_url", "userinfo_url", "scopes", "smtp", "sasl",
 		"transport", "client_auth", "authorize_parameters", "rotates",
 		"sent_copy", "ca_file", "limits", "max_connections",
-		"max_per_minute", "max_recipients_per_day",
+		"max_per_minute", "max_recipients_per_day", "mx",
+		"client_certificate , client_key", "client_secret_expires",
+		"service_account_file", "password_file", "token_command",
+		"owner", "smtp_user , imap_user , pop3_user", "portal_url",
+		"resource", "refresh_idle , refresh_life",
 	};
 	char *manual = read_text(SRCDIR "/docs/accounts.yaml.5");
 
@@ -403,6 +489,8 @@ static void test_manual(void)
 }
 
 UNIT_MAIN("accounts", { "values", test_values }, { "none", test_none },
+	  { "flow values", test_flow_values },
+	  { "flow mistakes", test_flow_mistakes },
 	  { "provider mistakes", test_provider_mistakes },
 	  { "account mistakes", test_account_mistakes },
 	  { "flow needs", test_provider_lacks_what_the_flow_needs },
