@@ -3,7 +3,8 @@
 etc_edit = sed -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
 	-e 's|@sbindir[@]|$(sbindir)|g' \
 	-e 's|@localstatedir[@]|$(localstatedir)|g' \
-	-e 's|@runstatedir[@]|$(runstatedir)|g'
+	-e 's|@runstatedir[@]|$(runstatedir)|g' \
+	-e 's|@datadir[@]|$(datadir)|g'
 ETC_MADE = etc/mailbearer.ini etc/systemd/mailbearer.service \
 	etc/sysusers.d/mailbearer.conf etc/tmpfiles.d/mailbearer.conf
 
@@ -16,8 +17,10 @@ etc/sysusers.d/mailbearer.conf: $(top_srcdir)/etc/sysusers.d/mailbearer.conf.in
 etc/tmpfiles.d/mailbearer.conf: $(top_srcdir)/etc/tmpfiles.d/mailbearer.conf.in
 
 mbconfdir = $(sysconfdir)/mailbearer
-ETC_OWN = etc/mailbearer.ini etc/accounts.yaml etc/providers.yaml
-EXTRA_DIST += etc/accounts.yaml etc/providers.yaml
+ETC_OWN = etc/mailbearer.ini etc/accounts.yaml
+EXTRA_DIST += etc/accounts.yaml
+cataloguedir = $(datadir)/mailbearer
+dist_catalogue_DATA = etc/providers.yaml
 all-local: $(ETC_MADE)
 unitdir = $(prefix)/lib/systemd/system
 nodist_unit_DATA = etc/systemd/mailbearer.service

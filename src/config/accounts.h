@@ -43,7 +43,9 @@ struct yaml_reader {
 	struct accounts *out;
 };
 
-void providers_read(struct yaml_reader *r);
+/* From the catalogue that comes with the program, and the users' own file. */
+void providers_read(struct yaml_reader *r, const struct config_blobs *b);
+void provider_clear(struct provider_config *p);
 void accounts_read_list(struct yaml_reader *r);
 const struct provider_config *provider_find(const struct accounts *a,
 					    const char *name);

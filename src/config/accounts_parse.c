@@ -3,19 +3,13 @@
 #include "config/accounts.h"
 #include "config/option.h"
 
-static void read_blob(struct yaml_reader *r, const struct config_blobs *b,
-		      const char *name, void (*read)(struct yaml_reader *r))
+/* False: it is not there. */
+static bool is_there(struct yaml_reader *r, const struct config_blobs *b,
+		     const char *name)
 {
-	const struct config_blob *blob = config_blobs_find(b, name);
-
-	if (!blob) {
+	if (!config_blobs_find(b, name))
 		config_error(r->errors, name, 0, "not there");
-		return;
-	}
-	if (!document_open(&r->document, blob, r->errors))
-		return;
-	read(r);
-	document_close(&r->document);
+	return config_blobs_find(b, name) != NULL;
 }
 
 struct accounts *accounts_read(const struct config_blobs *b,
@@ -27,8 +21,14 @@ struct accounts *accounts_read(const struct config_blobs *b,
 	struct yaml_reader r = { .errors = errors, .refs = refs, .dir = dir };
 
 	r.out = MEM_NEW(struct accounts);
-	read_blob(&r, b, "providers", providers_read);
-	read_blob(&r, b, "accounts", accounts_read_list);
+	if (config_blobs_find(b, "catalogue") || is_there(&r, b, "providers"))
+		providers_read(&r, b);
+	if (is_there(&r, b, "accounts") &&
+	    document_open(&r.document, config_blobs_find(b, "accounts"),
+			  errors)) {
+		accounts_read_list(&r);
+		document_close(&r.document);
+	}
 	mem_free(dir);
 	return r.out;
 }
@@ -44,7 +44,7 @@ struct accounts *accounts_parse(const struct config_blobs *b,
 	return a;
 }
 
-static void provider_clear(struct provider_config *p)
+void provider_clear(struct provider_config *p)
 {
 	for (size_t i = 0; i < p->n_match; i++)
 		mem_free(p->match[i]);

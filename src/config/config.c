@@ -31,12 +31,16 @@ void config_free(struct config **cp)
 	mem_free(c->runtime_dir);
 	mem_free(c->accounts);
 	mem_free(c->providers);
+	mem_free(c->catalogue);
 	mem_free(c->hostname);
 	mem_free(c->user);
 	mem_free(c->admin_socket);
 	mem_free(c->admin_web);
+	mem_free(c->admin_web_url);
+	mem_free(c->oauth_proxy);
 	mem_free(c->notify_command);
 	mem_free(c->notify_webhook);
+	mem_free(c->notify_webhook_secret_file);
 	mem_free(c->notify_mail_account);
 	mem_free(c->notify_operator);
 	mem_free(c->log_target);

@@ -75,7 +75,8 @@ struct listen_config {
 
 struct config {
 	/* [mailbearer] */
-	char *state_dir, *runtime_dir, *accounts, *providers, *hostname, *user;
+	char *state_dir, *runtime_dir, *accounts, *providers, *catalogue,
+		*hostname, *user;
 	unsigned workers; /* 0: one per core */
 	/* [listen NAME] */
 	struct listen_config *listens;

@@ -79,7 +79,10 @@ static void add_file(struct config_blobs *out, const char *name,
 	int fd = open_file(f->path);
 
 	if (fd < 0) {
-		mistake(errors, f, strerror(errno));
+		mistake(errors, f, path_is_credential(f->path) &&
+				   !getenv("CREDENTIALS_DIRECTORY") ?
+					   "systemd gives no credentials here" :
+					   strerror(errno));
 		return;
 	}
 	check_mode(fd, f, errors);
@@ -151,6 +154,23 @@ static void add_named(struct config_blobs *out, const char *name,
 	add_file(out, name, &f, errors);
 }
 
+/*
+ * A default that is not there is no mistake: whoever has the catalogue needs
+ * no providers of their own, and the other way round.
+ */
+static void add_providers(struct config_blobs *out, const struct ini_file *ini,
+			  struct config_errors *errors)
+{
+	const struct config *c = ini->config;
+	bool has_catalogue = access(c->catalogue, F_OK) == 0;
+
+	if (has_catalogue || ini_line(ini, "mailbearer", "catalogue"))
+		add_named(out, "catalogue", c->catalogue, ini, errors);
+	if (!has_catalogue || ini_line(ini, "mailbearer", "providers") ||
+	    access(c->providers, F_OK) == 0)
+		add_named(out, "providers", c->providers, ini, errors);
+}
+
 /* Mistakes inside the files are config_check's to report. */
 void config_load(const char *ini_path, struct config_blobs *out,
 		 struct config_errors *errors)
@@ -175,7 +195,7 @@ void config_load(const char *ini_path, struct config_blobs *out,
 			      "webhook_secret_file", true);
 	/* adding blobs moves the list: ini.path is a string of its own */
 	add_named(out, "accounts", ini.config->accounts, &ini, errors);
-	add_named(out, "providers", ini.config->providers, &ini, errors);
+	add_providers(out, &ini, errors);
 	accounts = accounts_read(out, &ignored, &refs);
 	add_refs(out, &refs, errors);
 	accounts_free(&accounts);
@@ -199,7 +219,8 @@ bool config_check(const char *ini_path, struct config_blobs *out,
 	}
 	/* a file that is not there was reported with its line */
 	if (config_blobs_find(out, "accounts") &&
-	    config_blobs_find(out, "providers")) {
+	    (config_blobs_find(out, "providers") ||
+	     config_blobs_find(out, "catalogue"))) {
 		accounts = accounts_parse(out, errors);
 		if (accounts)
 			accounts_unserved(

@@ -18,8 +18,9 @@ struct raw_limits {
 	char *max_connections, *max_per_minute, *max_recipients_per_day;
 };
 
+/* All texts, lists and parts are NULL when they are not there. */
 struct raw_provider {
-	char *name, *issuer, *authorize_url, *token_url, *device_url,
+	char *name, *like, *issuer, *authorize_url, *token_url, *device_url,
 		*admin_consent_url, *userinfo_url, *revoke_url, *transport,
 		*client_auth, *authorize_parameters, *rotates, *sent_copy,
 		*ca_file, *portal_url, *resource, *refresh_idle,
@@ -38,6 +39,13 @@ struct raw_provider {
 struct raw_providers {
 	struct raw_provider *providers;
 	unsigned providers_count;
+};
+
+/* An entry and what it took from others; all of it is borrowed. */
+struct entry {
+	struct raw_provider raw;
+	struct raw_scopes scopes;
+	struct raw_limits limits;
 };
 
 static const cyaml_schema_field_t endpoint_fields[] = {
@@ -69,6 +77,7 @@ static const cyaml_schema_field_t limits_fields[] = {
 
 static const cyaml_schema_field_t provider_fields[] = {
 	FIELD(name),
+	FIELD(like),
 	LIST_FIELD("match", struct raw_provider, match, &yaml_text_entry),
 	LIST_FIELD("mx", struct raw_provider, mx, &yaml_text_entry),
 	FIELD(issuer),
@@ -326,22 +335,165 @@ const struct provider_config *provider_find(const struct accounts *a,
 	return NULL;
 }
 
-void providers_read(struct yaml_reader *r)
+/* ---- entries that are like others ---- */
+
+/* What belongs to one entry alone. */
+static bool is_own(const char *key)
 {
-	struct raw_providers *raw = document_load(&r->document, &file_schema);
+	static const char *const keys[] = { "name", "like", "match", "mx" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+/* What to does not say is from's: by the schema, field by field. */
+static void fill(void *to, const void *from, const cyaml_schema_field_t *fields)
+{
+	for (const cyaml_schema_field_t *f = fields; f->key; f++) {
+		char *mine = (char *)to + f->data_offset;
+		const char *theirs = (const char *)from + f->data_offset;
+		void *value;
+
+		memcpy(&value, mine, sizeof(value));
+		if (value || is_own(f->key))
+			continue;
+		memcpy(mine, theirs, sizeof(value));
+		if (f->value.type == CYAML_SEQUENCE)
+			memcpy((char *)to + f->count_offset,
+			       (const char *)from + f->count_offset,
+			       f->count_size);
+	}
+}
+
+static void entry_init(struct entry *e, const struct raw_provider *raw)
+{
+	*e = (struct entry){ .raw = *raw };
+	if (raw->scopes)
+		e->scopes = *raw->scopes;
+	if (raw->limits)
+		e->limits = *raw->limits;
+	e->raw.scopes = &e->scopes;
+	e->raw.limits = &e->limits;
+}
+
+/* Scopes and limits one by one, a mail server as a whole. */
+static void entry_fill(struct entry *e, const struct entry *base)
+{
+	fill(&e->raw, &base->raw, provider_fields);
+	fill(&e->scopes, &base->scopes, scopes_fields);
+	fill(&e->limits, &base->limits, limits_fields);
+}
+
+/* ---- the files ---- */
+
+/* One of the two; what is read borrows from raw. */
+struct file {
+	struct raw_providers *raw;
+	struct entry *entries;
+	size_t n;
+};
+
+/* The last one of that name that was read before. */
+static const struct entry *entry_find(const struct file *files, size_t file,
+				      size_t n, const char *name)
+{
+	for (;; n = files[--file].n) {
+		while (n-- > 0)
+			if (files[file].entries[n].raw.name &&
+			    !strcmp(files[file].entries[n].raw.name, name))
+				return &files[file].entries[n];
+		if (file == 0)
+			return NULL;
+	}
+}
+
+/* An entry of the catalogue whose name the other file has, too. */
+static void drop_replaced(struct accounts *out, size_t n_catalogue,
+			  const char *name)
+{
+	for (size_t i = 0; name && i < n_catalogue; i++) {
+		struct provider_config *p = &out->providers[i];
+
+		if (p->name && !strcmp(p->name, name)) {
+			provider_clear(p);
+			*p = (struct provider_config){ .name = NULL };
+		}
+	}
+}
+
+static void read_entry(struct yaml_reader *r, struct file *files, size_t file,
+		       size_t i, size_t n_catalogue)
+{
+	struct entry *e = &files[file].entries[i];
+	char *where = mem_printf("providers/%zu", i);
+	const struct entry *base = NULL;
 	struct accounts *out = r->out;
 
-	if (!raw)
-		return;
-	out->providers = mem_array(raw->providers_count,
-				   sizeof(*out->providers));
-	for (unsigned i = 0; i < raw->providers_count; i++) {
-		char *where = mem_printf("providers/%u", i);
+	entry_init(e, &files[file].raw->providers[i]);
+	if (e->raw.like)
+		base = entry_find(files, file, i, e->raw.like);
+	if (base)
+		entry_fill(e, base);
+	else if (e->raw.like)
+		yaml_mistake(r, where, "like", "no provider %s before this "
+			     "one", e->raw.like);
+	drop_replaced(out, n_catalogue, e->raw.name);
+	read_provider(r, &e->raw, where, &out->providers[out->n_providers]);
+	/* counted afterwards, so that it is not its own double */
+	out->n_providers++;
+	mem_free(where);
+}
 
-		read_provider(r, &raw->providers[i], where, &out->providers[i]);
-		/* counted afterwards, so that it is not its own double */
-		out->n_providers++;
-		mem_free(where);
+static void read_file(struct yaml_reader *r, const struct config_blob *blob,
+		      struct file *files, size_t file)
+{
+	struct accounts *out = r->out;
+	size_t before = out->n_providers, n;
+
+	if (!blob || !document_open(&r->document, blob, r->errors))
+		return;
+	files[file].raw = document_load(&r->document, &file_schema);
+	if (files[file].raw) {
+		n = files[file].raw->providers_count;
+		files[file].entries = mem_array(n, sizeof(struct entry));
+		out->providers = mem_realloc(out->providers, (before + n + 1) *
+					     sizeof(*out->providers));
+		memset(out->providers + before, 0,
+		       (n + 1) * sizeof(*out->providers));
+		while (files[file].n < n) {
+			read_entry(r, files, file, files[file].n, before);
+			files[file].n++;
+		}
 	}
-	document_free_data(&file_schema, raw);
+	document_close(&r->document);
+}
+
+static void close_gaps(struct accounts *out)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < out->n_providers; i++)
+		if (out->providers[i].name)
+			out->providers[kept++] = out->providers[i];
+		else
+			provider_clear(&out->providers[i]);
+	out->n_providers = kept;
+}
+
+/* The catalogue first, so that entries may be like those of it. */
+void providers_read(struct yaml_reader *r, const struct config_blobs *b)
+{
+	static const char *const names[] = { "catalogue", "providers" };
+	struct file files[ARRAY_SIZE(names)] = { { NULL, NULL, 0 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		read_file(r, config_blobs_find(b, names[i]), files, i);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (files[i].raw)
+			document_free_data(&file_schema, files[i].raw);
+		mem_free(files[i].entries);
+	}
+	close_gaps(r->out);
 }

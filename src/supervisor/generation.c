@@ -51,9 +51,16 @@ static bool is_of_listener(const struct config *c, const char *path)
 
 static bool is_of_account(const struct accounts *a, const char *path)
 {
-	for (size_t i = 0; i < a->n_accounts; i++)
-		if (same(a->accounts[i].client_secret_file, path))
+	for (size_t i = 0; i < a->n_accounts; i++) {
+		const struct account_config *one = &a->accounts[i];
+
+		if (same(one->client_secret_file, path) ||
+		    same(one->client_certificate, path) ||
+		    same(one->client_key, path) ||
+		    same(one->service_account_file, path) ||
+		    same(one->password_file, path))
 			return true;
+	}
 	for (size_t i = 0; i < a->n_providers; i++)
 		if (same(a->providers[i].ca_file, path))
 			return true;
@@ -68,11 +75,13 @@ static unsigned roles_of(const struct config_blob *b, const struct config *c,
 
 	if (!strcmp(b->name, "ini"))
 		return BIT(ROLE_COUNT) - 1;
-	if (!strcmp(b->name, "accounts") || !strcmp(b->name, "providers"))
+	if (!strcmp(b->name, "accounts") || !strcmp(b->name, "providers") ||
+	    !strcmp(b->name, "catalogue"))
 		return BIT(ROLE_KEEPER);
 	if (is_of_listener(c, b->path))
 		roles |= BIT(ROLE_RELAY);
-	if (is_of_account(a, b->path))
+	if (is_of_account(a, b->path) ||
+	    same(c->notify_webhook_secret_file, b->path))
 		roles |= BIT(ROLE_KEEPER);
 	return roles;
 }

@@ -537,6 +537,58 @@ static void test_load(void)
 	CHECK(chdir(home) == 0);
 }
 
+static void test_load_catalogue(void)
+{
+	static const char *const used[] = { "m.ini", "c.yaml", "a.yaml", "s",
+					    "smtp.pem", "k.pem", "p.yaml" };
+	char dir[] = "/tmp/test_config.XXXXXX", home[4096];
+	struct config_errors e = { BUF_INIT, 0 };
+	struct config_blobs b = { NULL, 0 };
+
+	CHECK_FATAL(getcwd(home, sizeof(home)) && mkdtemp(dir) &&
+		    chdir(dir) == 0);
+	put_files(0600);
+	CHECK(rename("p.yaml", "c.yaml") == 0);
+	put_file("m.ini", "[mailbearer]\naccounts = a.yaml\n"
+		 "catalogue = c.yaml\n" LISTEN "key = k.pem\n", 0644);
+	/* nobody needs providers of their own */
+	CHECK(config_check("m.ini", &b, &e));
+	CHECK_SPAN(buf_span(&e.text), SPAN_NONE);
+	config_blobs_clear(&b);
+	/* but who names a file means it */
+	put_file("m.ini", "[mailbearer]\naccounts = a.yaml\n"
+		 "providers = p.yaml\ncatalogue = no.yaml\n" LISTEN
+		 "key = k.pem\n", 0644);
+	CHECK(!config_check("m.ini", &b, &e));
+	CHECK_SPAN(buf_span(&e.text), SPAN(
+		"m.ini:4: catalogue: ./no.yaml: No such file or directory\n"
+		"m.ini:3: providers: ./p.yaml: No such file or directory\n"));
+	config_blobs_clear(&b);
+	buf_clear(&e.text);
+	/* a secret of systemd */
+	put_file("m.ini", "[mailbearer]\naccounts = a.yaml\n"
+		 "catalogue = c.yaml\n" LISTEN "key = k.pem\n", 0644);
+	put_file("a.yaml", "accounts:\n- address: a@b\n  provider: x\n"
+		 "  client_id: i\n  client_secret_file: credential:s\n",
+		 0600);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	CHECK(!config_check("m.ini", &b, &e));
+	CHECK_SPAN(buf_span(&e.text), SPAN(
+		"./a.yaml:5: client_secret_file: credential:s: systemd gives "
+		"no credentials here\n"));
+	config_blobs_clear(&b);
+	buf_clear(&e.text);
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	CHECK(config_check("m.ini", &b, &e));
+	CHECK_FATAL(config_blobs_find(&b, "file:credential:s") != NULL);
+	CHECK_SPAN(secret_span(&config_blobs_find(&b, "file:credential:s")
+					->content), SPAN("secret"));
+	config_blobs_clear(&b);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	remove_files(used, ARRAY_SIZE(used), dir);
+	CHECK(chdir(home) == 0);
+}
+
 UNIT_MAIN("config", { "defaults", test_defaults }, { "values", test_values },
 	  { "nothing is changed silently", test_nothing_is_changed_silently },
 	  { "long lines", test_long_lines }, { "NUL", test_nul },
@@ -546,4 +598,5 @@ UNIT_MAIN("config", { "defaults", test_defaults }, { "values", test_values },
 	  { "mail account", test_mail_account },
 	  { "compare", test_compare },
 	  { "sample", test_sample }, { "man page", test_man_page },
-	  { "load", test_load })
+	  { "load", test_load },
+	  { "load catalogue", test_load_catalogue })
