@@ -45,6 +45,12 @@ tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_CPPFLAGS = $(CONFIG_TEST_CPPFLAGS)
 tests_unit_test_config_LDADD = $(CONFIG_LIBS) $(CUNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_config_load
+TESTS += tests/unit/test_config_load
+tests_unit_test_config_load_SOURCES = tests/unit/test_config_load.c
+tests_unit_test_config_load_CPPFLAGS = $(CONFIG_TEST_CPPFLAGS)
+tests_unit_test_config_load_LDADD = $(CONFIG_LIBS) $(CUNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test_config_accounts
 TESTS += tests/unit/test_config_accounts
 tests_unit_test_config_accounts_SOURCES = tests/unit/test_config_accounts.c
