@@ -152,7 +152,8 @@ static const struct account_config *find(const struct accounts *all,
 					 const char *address)
 {
 	for (size_t i = 0; i < all->n_accounts; i++)
-		if (same_name(all->accounts[i].address, address))
+		if (!accounts_catch_all(&all->accounts[i]).len &&
+		    same_name(all->accounts[i].address, address))
 			return &all->accounts[i];
 	return NULL;
 }
@@ -249,6 +250,45 @@ static void check_login(struct yaml_reader *r, size_t i, size_t k,
 			     "another account", l->name);
 }
 
+/* One password or address would stand for every mailbox of the domain. */
+static void check_catch_all(struct yaml_reader *r,
+			    const struct account_config *a, const char *where)
+{
+	const struct {
+		const char *key, *value;
+	} single[] = {
+		{ "password_file", a->password_file },
+		{ "smtp_user", a->user[SERVICE_SMTP] },
+		{ "imap_user", a->user[SERVICE_IMAP] },
+		{ "pop3_user", a->user[SERVICE_POP3] },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(single); i++)
+		if (single[i].value)
+			yaml_mistake(r, where, single[i].key, "is of one "
+				     "mailbox, not of all of a domain");
+}
+
+/* In a catch-all a login says whose it is, if its name does not. */
+static void check_mailbox(struct yaml_reader *r, const struct account_config *a,
+			  const struct login_config *l, const char *where)
+{
+	struct span domain = accounts_catch_all(a);
+	const char *mailbox = l->mailbox ? l->mailbox : l->name;
+	const char *at = mailbox ? strrchr(mailbox, '@') : NULL;
+
+	if (l->mailbox && !domain.len)
+		yaml_mistake(r, where, "mailbox", "only the logins of a "
+			     "catch-all account have one");
+	else if (domain.len && mailbox &&
+		 (!at || at == mailbox ||
+		  !span_equal_nocase(span_str(at + 1), domain)))
+		yaml_mistake(r, where, l->mailbox ? "mailbox" : "name",
+			     "expected an address in %.*s, got \"%s\"%s",
+			     SPAN_FMT(domain), mailbox, l->mailbox ? "" :
+			     "; mailbox says whose login it is");
+}
+
 static void check_account(struct yaml_reader *r, size_t i)
 {
 	const struct account_config *a = &r->out->accounts[i];
@@ -258,6 +298,8 @@ static void check_account(struct yaml_reader *r, size_t i)
 	check_flow(r, a, where);
 	check_services(r, a, where);
 	check_fallback(r, a, where);
+	if (accounts_catch_all(a).len)
+		check_catch_all(r, a, where);
 	if (a->owner && !is_mailbox(span_str(a->owner)))
 		yaml_mistake(r, where, "owner", "expected name@domain, got "
 			     "\"%s\"", a->owner);
@@ -268,6 +310,7 @@ static void check_account(struct yaml_reader *r, size_t i)
 		char *login = mem_printf("%s/logins/%zu", where, k);
 
 		check_login(r, i, k, login);
+		check_mailbox(r, a, &a->logins[k], login);
 		mem_free(login);
 	}
 	mem_free(where);

@@ -6,7 +6,7 @@
 #include "config/option.h"
 
 struct raw_login {
-	char *name, *password_hash, *per_hour, *overtake;
+	char *name, *mailbox, *password_hash, *per_hour, *overtake;
 	char **networks;
 	unsigned networks_count;
 };
@@ -30,6 +30,7 @@ struct raw_accounts {
 
 static const cyaml_schema_field_t login_fields[] = {
 	TEXT_FIELD("name", struct raw_login, name),
+	TEXT_FIELD("mailbox", struct raw_login, mailbox),
 	TEXT_FIELD("password_hash", struct raw_login, password_hash),
 	LIST_FIELD("networks", struct raw_login, networks, &yaml_text_entry),
 	TEXT_FIELD("per_hour", struct raw_login, per_hour),
@@ -89,6 +90,7 @@ static void read_login(struct yaml_reader *r, const struct raw_login *raw,
 		       const char *where, struct login_config *out)
 {
 	out->name = yaml_text(r, raw->name, where, "name");
+	out->mailbox = yaml_text(r, raw->mailbox, where, "mailbox");
 	out->password_hash = yaml_text(r, raw->password_hash, where,
 				       "password_hash");
 	out->networks = mem_array(raw->networks_count, sizeof(*out->networks));

@@ -79,6 +79,7 @@ static void account_clear(struct account_config *a)
 {
 	for (size_t i = 0; i < a->n_logins; i++) {
 		mem_free(a->logins[i].name);
+		mem_free(a->logins[i].mailbox);
 		mem_free(a->logins[i].password_hash);
 		mem_free(a->logins[i].networks);
 	}
@@ -145,4 +146,30 @@ char *accounts_url(const struct account_config *a, const char *url)
 const char *accounts_user(const struct account_config *a, enum service s)
 {
 	return a->user[s] ? a->user[s] : a->address;
+}
+
+struct span accounts_catch_all(const struct account_config *a)
+{
+	return a->address && !strncmp(a->address, "*@", 2) ?
+		       span_str(a->address + 2) :
+		       SPAN_NONE;
+}
+
+const struct account_config *accounts_catch(const struct accounts *all,
+					    struct span address)
+{
+	const char *at = memrchr(address.data, '@', address.len);
+	struct span domain;
+
+	if (!is_mailbox(address) || !at || memchr(address.data, '*',
+						   address.len))
+		return NULL;
+	domain = span_skip(address, (size_t)(at + 1 - address.data));
+	for (size_t i = 0; i < all->n_accounts; i++) {
+		struct span caught = accounts_catch_all(&all->accounts[i]);
+
+		if (caught.len && span_equal_nocase(caught, domain))
+			return &all->accounts[i];
+	}
+	return NULL;
 }

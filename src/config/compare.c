@@ -35,7 +35,8 @@ static const struct account_config *find(const struct accounts *all,
 					 const char *address)
 {
 	for (size_t i = 0; i < all->n_accounts; i++)
-		if (span_equal_nocase(span_str(all->accounts[i].address),
+		if (!accounts_catch_all(&all->accounts[i]).len &&
+		    span_equal_nocase(span_str(all->accounts[i].address),
 				      span_str(address)))
 			return &all->accounts[i];
 	return NULL;

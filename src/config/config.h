@@ -158,6 +158,7 @@ enum account_flow {
 
 struct login_config {
 	char *name;
+	char *mailbox; /* in a catch-all: which one; else NULL */
 	char *password_hash;
 	struct network *networks;
 	size_t n_networks;
@@ -225,6 +226,15 @@ void config_check_together(const struct config *c, const struct accounts *a,
  */
 void config_compare(const struct config *old, const struct config *fresh,
 		    const struct config_blobs *b, struct config_errors *errors);
+
+/*
+ * "*@contoso.com": any mailbox of the domain that has a login and no entry of
+ * its own. The domain, or an empty span when the entry is no catch-all.
+ */
+struct span accounts_catch_all(const struct account_config *a);
+/* The catch-all that address falls to, or NULL. */
+const struct account_config *accounts_catch(const struct accounts *all,
+					    struct span address);
 
 struct accounts *accounts_parse(const struct config_blobs *b,
 				struct config_errors *errors) MB_MUSTCHECK;

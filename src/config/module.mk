@@ -56,3 +56,9 @@ TESTS += tests/unit/test_config_accounts
 tests_unit_test_config_accounts_SOURCES = tests/unit/test_config_accounts.c
 tests_unit_test_config_accounts_CPPFLAGS = $(CONFIG_TEST_CPPFLAGS)
 tests_unit_test_config_accounts_LDADD = $(CONFIG_LIBS) $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_config_templates
+TESTS += tests/unit/test_config_templates
+tests_unit_test_config_templates_SOURCES = tests/unit/test_config_templates.c
+tests_unit_test_config_templates_CPPFLAGS = $(CONFIG_TEST_CPPFLAGS)
+tests_unit_test_config_templates_LDADD = $(CONFIG_LIBS) $(CUNIT_LIBS)

@@ -105,6 +105,14 @@ static struct account *account_new(struct keeper *k,
 	return a;
 }
 
+static void own_free(struct account_config **own)
+{
+	if (*own)
+		mem_free((*own)->address);
+	mem_free(*own);
+	*own = NULL;
+}
+
 void account_free(struct account *a)
 {
 	refresh_cancel(a);
@@ -118,6 +126,7 @@ void account_free(struct account *a)
 	vault_grant_clear(&a->grant);
 	for (unsigned s = 0; s < SERVICE_COUNT; s++)
 		state_clear(&a->services[s]);
+	own_free(&a->own);
 	mem_free(a->grant_name);
 	mem_free(a->key);
 	mem_free(a);
@@ -153,24 +162,28 @@ static const char *ca_of(struct keeper *k, const struct account_config *c)
 }
 
 /* The old configuration still lives while accounts move to the new one. */
-static struct account *keep_or_make(struct keeper *k, struct account **old,
-				    const struct account_config *config)
+struct account *account_place(struct keeper *k, struct account **old,
+			      const struct account_config *config)
 {
 	struct account *a = find_in(*old, span_str(config->address));
 
 	if (a && same_client(a->config, config)) {
 		HASH_DEL(*old, a);
 		a->config = config;
-		return a;
+		own_free(&a->own);
+	} else {
+		a = account_new(k, config);
 	}
-	return account_new(k, config);
+	a->ca_pem = ca_of(k, config);
+	HASH_ADD_KEYPTR(hh, k->accounts, a->key, strlen(a->key), a);
+	return a;
 }
 
 /*
  * A misconfigured client may work with the configuration just read; a token
  * known to be dead is not worth a new try.
  */
-static void follow_config(struct account *a)
+void account_follow(struct account *a)
 {
 	if (a->unread && !a->signed_in)
 		load_grant(a);
@@ -189,11 +202,11 @@ void accounts_apply(struct keeper *k)
 	bool first = !old;
 
 	k->accounts = NULL;
-	for (size_t i = 0; i < k->accounts_config->n_accounts; i++) {
-		a = keep_or_make(k, &old, &k->accounts_config->accounts[i]);
-		a->ca_pem = ca_of(k, a->config);
-		HASH_ADD_KEYPTR(hh, k->accounts, a->key, strlen(a->key), a);
-	}
+	for (size_t i = 0; i < k->accounts_config->n_accounts; i++)
+		if (!accounts_catch_all(&k->accounts_config->accounts[i]).len)
+			account_place(k, &old,
+				      &k->accounts_config->accounts[i]);
+	catch_all_apply(k, &old);
 	HASH_ITER(hh, old, a, next) {
 		HASH_DEL(old, a);
 		signin_account_gone(k, a);
@@ -202,6 +215,6 @@ void accounts_apply(struct keeper *k)
 	if (first)
 		state_load_all(k);
 	for (a = k->accounts; a; a = a->hh.next)
-		follow_config(a);
+		account_follow(a);
 	state_announce_all(k);
 }

@@ -113,9 +113,8 @@ static void accounts_list(const struct admin_request *q)
 }
 
 static struct account *known_account(const struct admin_request *q,
-				     struct span address)
+				     struct span address, struct account *a)
 {
-	struct account *a = account_find(q->owner, address);
 	char *text;
 
 	if (!a) {
@@ -127,9 +126,22 @@ static struct account *known_account(const struct admin_request *q,
 	return a;
 }
 
+static struct account *find_account(const struct admin_request *q,
+				    struct span address)
+{
+	return known_account(q, address, account_find(q->owner, address));
+}
+
+/* A mailbox of a catch-all begins with what is done first for it. */
+static struct account *demand_account(const struct admin_request *q,
+				      struct span address)
+{
+	return known_account(q, address, account_demand(q->owner, address));
+}
+
 static void account_show(const struct admin_request *q)
 {
-	struct account *a = known_account(q, q->rest);
+	struct account *a = find_account(q, q->rest);
 	struct json *j;
 
 	if (!a)
@@ -214,7 +226,8 @@ static bool wished_rate(const struct json *body, unsigned *per_hour)
 
 static void logins_add(const struct admin_request *q)
 {
-	struct account *a = known_account(q, json_get_text(q->body, "account"));
+	struct span address = json_get_text(q->body, "account");
+	struct account *a = demand_account(q, address);
 	struct buf networks = BUF_INIT;
 	struct login_wish wish = {
 		.name = json_get_text(q->body, "name"),
@@ -273,7 +286,7 @@ static void auth_begin(const struct admin_request *q)
 	struct span wanted = json_get_text(q->body, "method");
 	struct account *a;
 
-	a = known_account(q, q->rest);
+	a = demand_account(q, q->rest);
 	if (!a)
 		return;
 	for (unsigned m = 0; m < ARRAY_SIZE(methods); m++) {

@@ -46,7 +46,7 @@ static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
 
 	frame_put_number(&out, FIELD_RESULT, GRANT_OK);
 	frame_put_str(&out, FIELD_ACCOUNT, a->config->address);
-	frame_put_str(&out, FIELD_USER, a->config->address);
+	frame_put_str(&out, FIELD_USER, accounts_user(a->config, s));
 	frame_put(&out, FIELD_TOKEN, secret_span(&a->access_token));
 	frame_put_number(&out, FIELD_GENERATION, a->generation);
 	frame_put_number(&out, FIELD_EXPIRES,

@@ -83,6 +83,7 @@ struct account {
 	struct keeper *k;
 	char *key;                /* address in lower case */
 	const struct account_config *config;
+	struct account_config *own; /* of a catch-all: config, and ours */
 	const char *ca_pem;       /* borrowed from k->blobs, or NULL */
 	struct service_state services[SERVICE_COUNT];
 
@@ -122,6 +123,14 @@ struct account *account_find(struct keeper *k, struct span address);
 /* Follows a new configuration: makes, keeps and drops accounts. */
 void accounts_apply(struct keeper *k);
 void account_free(struct account *a);
+/*
+ * The account of that address from old, if its tokens are still good there,
+ * or a new one; it is in k->accounts then and follows config.
+ */
+struct account *account_place(struct keeper *k, struct account **old,
+			      const struct account_config *config);
+/* What a new configuration, or a new account, asks to be done at once. */
+void account_follow(struct account *a);
 bool account_has_service(const struct account *a, enum service s);
 /* There is a Sent folder to look into, and it tells what was taken. */
 bool account_shows_sent(const struct account *a);
@@ -129,6 +138,12 @@ bool account_shows_sent(const struct account *a);
 void account_put_limits(struct buf *out, const struct account *a);
 /* The access token in memory lives for some seconds at least. */
 bool account_token_works(const struct account *a);
+
+/* ---- catch_all.c: mailboxes of "*@domain" ---- */
+/* Those that have a login, after the others were placed. */
+void catch_all_apply(struct keeper *k, struct account **old);
+/* As account_find; a mailbox of a catch-all becomes an account. */
+struct account *account_demand(struct keeper *k, struct span address);
 
 /* ---- grant.c: who asks for a token ---- */
 void grant_get(struct keeper *k, struct channel *ch, const struct frame *f);

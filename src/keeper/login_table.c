@@ -72,7 +72,10 @@ static void from_file(struct keeper *k, const struct account_config *a)
 {
 	for (size_t i = 0; i < a->n_logins; i++) {
 		const struct login_config *c = &a->logins[i];
-		struct login *l = put(k, span_str(c->name), a->address,
+		bool caught = accounts_catch_all(a).len > 0;
+		struct login *l = put(k, span_str(c->name),
+				      !caught ? a->address :
+				      c->mailbox ? c->mailbox : c->name,
 				      c->password_hash);
 
 		l->from_file = true;

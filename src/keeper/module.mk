@@ -2,6 +2,7 @@ noinst_LIBRARIES += libkeeper.a
 libkeeper_a_SOURCES = \
 	src/keeper/account.c \
 	src/keeper/admin.c \
+	src/keeper/catch_all.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
 	src/keeper/keeper.c \

@@ -219,60 +219,6 @@ static void test_flow_mistakes(void)
 		"a.yaml:18: owner: expected name@domain, got \"me\"\n");
 }
 
-static void test_like(void)
-{
-	struct config_errors e = { BUF_INIT, 0 };
-	struct config_blobs b = { NULL, 0 };
-	const struct provider_config *p;
-	struct accounts *a;
-
-	config_blobs_add(&b, "catalogue", "c.yaml", span_str(
-		"providers:\n"
-		"- name: big\n  token_url: https://big.test/t\n"
-		"  match: [big.test]\n"
-		"  scopes: { common: c, smtp: s, imap: i }\n"
-		"  smtp: { host: smtp.big.test, port: 587, tls: starttls }\n"
-		"  imap: { host: imap.big.test }\n  sasl: [xoauth2]\n"
-		"  limits: { max_connections: 3, max_per_minute: 30 }\n"
-		"- name: other\n  token_url: https://other.test/t\n"));
-	config_blobs_add(&b, "providers", "p.yaml", span_str(
-		"providers:\n"
-		"- name: mine\n  like: big\n  scopes: { smtp: s2 }\n"
-		"  smtp: { host: relay.test }\n"
-		"  limits: { max_per_minute: 5 }\n"
-		"- name: big\n  like: mine\n  token_url: https://new.test/t\n"));
-	config_blobs_add(&b, "accounts", "a.yaml", SPAN(
-		"accounts:\n- address: a@b\n  provider: big\n"
-		"  flow: command\n  token_command: x\n"));
-	a = accounts_parse(&b, &e);
-	CHECK_SPAN(buf_span(&e.text), SPAN_NONE);
-	CHECK_FATAL(a != NULL && a->n_providers == 3);
-	CHECK_STR(a->providers[0].name, "other");
-	p = &a->providers[1];
-	CHECK_STR(p->name, "mine");
-	CHECK_STR(p->token_url, "https://big.test/t");
-	CHECK_INT(p->n_match, 0);
-	CHECK_STR(p->scopes[SERVICE_SMTP], "s2");
-	CHECK_STR(p->scopes[SERVICE_IMAP], "i");
-	/* a mail server is taken as a whole */
-	CHECK_STR(p->endpoints[SERVICE_SMTP].host, "relay.test");
-	CHECK_INT(p->endpoints[SERVICE_SMTP].port, 465);
-	CHECK_STR(p->endpoints[SERVICE_IMAP].host, "imap.big.test");
-	CHECK_STR(p->sasl, "xoauth2");
-	CHECK(p->max_connections == 3 && p->max_per_minute == 5);
-	/* the name of the catalogue now means this one */
-	CHECK(a->accounts[0].provider == &a->providers[2]);
-	CHECK_STR(a->providers[2].token_url, "https://new.test/t");
-	CHECK(a->providers[2].max_per_minute == 5);
-	accounts_free(&a);
-	config_blobs_clear(&b);
-	buf_clear(&e.text);
-	mistakes("providers:\n- name: a\n  like: b\n- name: b\n"
-		 "- name: b\n", "accounts: []\n",
-		 "p.yaml:3: like: no provider b before this one\n"
-		 "p.yaml:5: name: provider b is here twice\n");
-}
-
 static void test_none(void)
 {
 	struct config_errors e = { BUF_INIT, 0 };
@@ -530,7 +476,7 @@ static void test_manual(void)
 {
 	static const char *const keys[] = {
 		"provider", "flow", "client_id", "fallback", "logins",
-		"per_hour", "overtake", "name", "match", "issuer",
+		"per_hour", "overtake", "name", "mailbox", "match", "issuer",
 		"authorize_url", "userinfo_url", "scopes", "smtp", "sasl",
 		"transport", "client_auth", "authorize_parameters", "rotates",
 		"sent_copy", "ca_file", "limits", "max_connections",
@@ -549,7 +495,6 @@ static void test_manual(void)
 }
 
 UNIT_MAIN("accounts", { "values", test_values }, { "none", test_none },
-	  { "like", test_like },
 	  { "flow values", test_flow_values },
 	  { "flow mistakes", test_flow_mistakes },
 	  { "provider mistakes", test_provider_mistakes },
