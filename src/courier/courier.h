@@ -209,6 +209,7 @@ struct wire {
 	uint64_t generation; /* of the token it logged in with */
 	bool fresh;          /* nothing was sent over it yet */
 	int64_t opened_ms;
+	bool stale; /* the account logs in elsewhere now */
 	struct delivery *delivery;
 	struct timer *idle;
 	char id[ID_SIZE];
@@ -220,6 +221,8 @@ void wire_open(struct outlet *o);
 void wire_send(struct wire *l, struct delivery *d);
 /* It has served long enough: to be closed when idle, not used again. */
 bool wire_is_old(const struct wire *w);
+/* Of before the account moved: not used again, closed when idle. */
+void wire_retire(struct wire *w);
 /* Out of the pool at once. */
 void wire_drop(struct wire *l);
 
@@ -243,6 +246,7 @@ struct outlet {
 
 	/* the token, as long as it is good */
 	struct secret token;
+	uint64_t terms; /* see FIELD_TERMS; 0: not told yet */
 	char *host, *user, *mechanisms;
 	uint16_t port;
 	enum tls_mode tls;

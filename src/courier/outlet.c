@@ -130,6 +130,27 @@ static void take_state(struct outlet *o, const struct frame *f)
 	set_text(&o->step, frame_text(f, FIELD_STEP));
 }
 
+/*
+ * It logs in at another server, or as somebody else. What it has in hand there
+ * is finished; nothing new begins with the old token or connection.
+ */
+static void take_terms(struct outlet *o, const struct frame *f)
+{
+	uint64_t terms = frame_number(f, FIELD_TERMS, 0);
+	struct wire *w;
+
+	if (o->terms && terms != o->terms) {
+		secret_clear(&o->token);
+		o->refused = 0;
+		o->hold_until_ms = 0;
+		o->failures = 0;
+		timer_cancel(o->retry);
+		LIST_FOREACH(w, &o->wires, link)
+			wire_retire(w);
+	}
+	o->terms = terms;
+}
+
 void outlet_state(struct courier *c, const struct frame *f)
 {
 	struct outlet *o;
@@ -140,6 +161,7 @@ void outlet_state(struct courier *c, const struct frame *f)
 	o = outlet_get(c, frame_text(f, FIELD_ACCOUNT));
 	worked = o->known && o->state == ACCOUNT_CONNECTED;
 	take_state(o, f);
+	take_terms(o, f);
 	o->sent_copy = frame_number(f, FIELD_SENT_COPY, 0) != 0;
 	outlet_pace_limit(o, f);
 	set_text(&o->fallback, frame_text(f, FIELD_FALLBACK));

@@ -120,7 +120,8 @@ static void on_closed(void *owner, const struct smtp_failure *f)
 {
 	struct wire *w = owner;
 	struct outlet *o = w->outlet;
-	bool connecting = w->phase == WIRE_CONNECTING;
+	/* what an old one is told says nothing of the account of today */
+	bool connecting = w->phase == WIRE_CONNECTING && !w->stale;
 	uint64_t generation = w->generation;
 
 	assert(!w->delivery || w->phase != WIRE_BUSY);
@@ -177,7 +178,14 @@ void wire_open(struct outlet *o)
 
 bool wire_is_old(const struct wire *w)
 {
-	return clock_mono_ms() - w->opened_ms > LIFE_MS;
+	return w->stale || clock_mono_ms() - w->opened_ms > LIFE_MS;
+}
+
+void wire_retire(struct wire *w)
+{
+	w->stale = true;
+	if (w->phase == WIRE_IDLE)
+		timer_set(w->idle, 0);
 }
 
 /*

@@ -33,6 +33,24 @@ bool account_shows_sent(const struct account *a)
 	       account_has_service(a, SERVICE_IMAP);
 }
 
+uint64_t account_terms(const struct account *a, enum service s)
+{
+	const struct provider_config *p = a->config->provider;
+	const struct endpoint_config *e = &p->endpoints[s];
+	unsigned char digest[DIGEST_SIZE];
+	struct buf text = BUF_INIT;
+	uint64_t number;
+
+	buf_printf(&text, "%s %u %s %u %u %s %s %s", a->grant_name,
+		   a->config->flow, e->host ? e->host : "", e->port, e->tls,
+		   accounts_user(a->config, s), p->sasl,
+		   a->ca_pem ? a->ca_pem : "");
+	digest_sha256(buf_span(&text), digest);
+	buf_clear(&text);
+	memcpy(&number, digest, sizeof(number));
+	return number;
+}
+
 void account_put_limits(struct buf *out, const struct account *a)
 {
 	const struct provider_config *p = a->config->provider;

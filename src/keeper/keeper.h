@@ -134,6 +134,11 @@ void account_follow(struct account *a);
 bool account_has_service(const struct account *a, enum service s);
 /* There is a Sent folder to look into, and it tells what was taken. */
 bool account_shows_sent(const struct account *a);
+/*
+ * A number for where, how and as whom it logs in: another one says that a
+ * connection of before is not this account's any more.
+ */
+uint64_t account_terms(const struct account *a, enum service s);
 /* What its provider takes at once, in a minute and in a day. */
 void account_put_limits(struct buf *out, const struct account *a);
 /* The access token in memory lives for some seconds at least. */

@@ -41,6 +41,7 @@ static void announce(struct account *a, enum service s)
 	frame_put_str(&out, FIELD_STEP, text_or(st->step, ""));
 	account_put_limits(&out, a);
 	frame_put_number(&out, FIELD_SENT_COPY, account_shows_sent(a));
+	frame_put_number(&out, FIELD_TERMS, account_terms(a, s));
 	frame_put_str(&out, FIELD_FALLBACK, text_or(a->config->fallback, ""));
 	frame_end(&out, m);
 	channel_send(role_peer(a->k->role, "courier"), &out, NULL, 0);

@@ -49,6 +49,7 @@ EXTRA_DIST += \
 	tests/system/test_imap.py \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \
+	tests/system/test_mailboxes.py \
 	tests/system/test_kill.py \
 	tests/system/test_lost_replies.py \
 	tests/system/test_mailbox.py \
