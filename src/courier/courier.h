@@ -337,6 +337,11 @@ void outlet_retry_now(struct outlet *o);
 void outlet_report(struct outlet *o, enum report_class class,
 		   const struct verdict_result *v);
 bool outlet_grant_good(const struct outlet *o);
+void outlet_ask_grant(struct outlet *o);
+void outlet_clear_grant(struct outlet *o);
+/* What a frame of keeper's says of it. */
+void outlet_take_state(struct outlet *o, const struct frame *f);
+void outlet_set_text(char **to, struct span text);
 
 /* ---- outlet_pace.c ---- */
 #define DAY_FULL "daily-recipient-limit"

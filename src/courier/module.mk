@@ -12,6 +12,7 @@ libcourier_a_SOURCES = \
 	src/courier/fallback.c \
 	src/courier/notice.c \
 	src/courier/outlet.c \
+	src/courier/outlet_grant.c \
 	src/courier/outlet_pace.c \
 	src/courier/owners.c \
 	src/courier/pace.c \

@@ -9,9 +9,6 @@
 #include "courier/courier.h"
 #include "courier/errand.h"
 
-#define GRANT_MS (30 * MSEC_PER_SEC)
-/* A token with less life than this is not worth a login. */
-#define LEAST_LIFE_MS (30 * MSEC_PER_SEC)
 /* [retry] window, twelve minutes, passes so often before a human is called */
 #define LINGERS 5
 
@@ -72,16 +69,6 @@ struct outlet *outlet_get(struct courier *c, struct span account)
 	return o;
 }
 
-static void clear_grant(struct outlet *o)
-{
-	secret_clear(&o->token);
-	mem_free(o->host);
-	mem_free(o->user);
-	mem_free(o->mechanisms);
-	o->host = o->user = o->mechanisms = NULL;
-	tls_client_unref(&o->trust);
-}
-
 /* Its deliveries are gone already. */
 void outlet_free(struct outlet *o)
 {
@@ -98,7 +85,7 @@ void outlet_free(struct outlet *o)
 	timer_free(&o->again);
 	errand_cancel(&o->append);
 	replay_free(o);
-	clear_grant(o);
+	outlet_clear_grant(o);
 	mem_free(o->account);
 	mem_free(o->key);
 	mem_free(o->cause);
@@ -110,13 +97,13 @@ void outlet_free(struct outlet *o)
 
 /* ---- what keeper says ---- */
 
-static void set_text(char **to, struct span text)
+void outlet_set_text(char **to, struct span text)
 {
 	mem_free(*to);
 	*to = span_dup(text);
 }
 
-static void take_state(struct outlet *o, const struct frame *f)
+void outlet_take_state(struct outlet *o, const struct frame *f)
 {
 	uint64_t state = frame_number(f, FIELD_STATE, ACCOUNT_RETRYING);
 
@@ -125,9 +112,19 @@ static void take_state(struct outlet *o, const struct frame *f)
 	o->state = state < ACCOUNT_STATE_COUNT ? (enum account_state)state :
 						 ACCOUNT_RETRYING;
 	o->since_s = (int64_t)frame_number(f, FIELD_SINCE, 0);
-	set_text(&o->cause, frame_text(f, FIELD_CAUSE));
-	set_text(&o->text, frame_text(f, FIELD_TEXT));
-	set_text(&o->step, frame_text(f, FIELD_STEP));
+	outlet_set_text(&o->cause, frame_text(f, FIELD_CAUSE));
+	outlet_set_text(&o->text, frame_text(f, FIELD_TEXT));
+	outlet_set_text(&o->step, frame_text(f, FIELD_STEP));
+}
+
+/* What we were waiting for is over, and the token may be one of before. */
+static void begin_anew(struct outlet *o)
+{
+	secret_clear(&o->token);
+	o->refused = 0;
+	o->hold_until_ms = 0;
+	o->failures = 0;
+	timer_cancel(o->retry);
 }
 
 /*
@@ -140,11 +137,7 @@ static void take_terms(struct outlet *o, const struct frame *f)
 	struct wire *w;
 
 	if (o->terms && terms != o->terms) {
-		secret_clear(&o->token);
-		o->refused = 0;
-		o->hold_until_ms = 0;
-		o->failures = 0;
-		timer_cancel(o->retry);
+		begin_anew(o);
 		LIST_FOREACH(w, &o->wires, link)
 			wire_retire(w);
 	}
@@ -160,19 +153,13 @@ void outlet_state(struct courier *c, const struct frame *f)
 		return;
 	o = outlet_get(c, frame_text(f, FIELD_ACCOUNT));
 	worked = o->known && o->state == ACCOUNT_CONNECTED;
-	take_state(o, f);
+	outlet_take_state(o, f);
 	take_terms(o, f);
 	o->sent_copy = frame_number(f, FIELD_SENT_COPY, 0) != 0;
 	outlet_pace_limit(o, f);
-	set_text(&o->fallback, frame_text(f, FIELD_FALLBACK));
+	outlet_set_text(&o->fallback, frame_text(f, FIELD_FALLBACK));
 	if (o->state == ACCOUNT_CONNECTED && !worked) {
-		/* mended: whatever we were waiting for is over, and the token
-		 * we have may be one of before */
-		secret_clear(&o->token);
-		o->refused = 0;
-		o->hold_until_ms = 0;
-		o->failures = 0;
-		timer_cancel(o->retry);
+		begin_anew(o);
 		route_others(c);
 	}
 	outlet_run(o);
@@ -189,112 +176,6 @@ void outlets_forget(struct courier *c)
 			secret_clear(&o->token);
 			outlet_run(o);
 		}
-}
-
-/* ---- the token ---- */
-
-bool outlet_grant_good(const struct outlet *o)
-{
-	return secret_is_set(&o->token) && o->generation != o->refused &&
-	       o->expires_ms - clock_mono_ms() > o->least_life_ms;
-}
-
-static bool take_grant(struct outlet *o, const struct frame *f, struct buf *why)
-{
-	int64_t life;
-
-	clear_grant(o);
-	o->trust = tls_client_get(frame_text(f, FIELD_CA), why);
-	secret_set(&o->token, frame_text(f, FIELD_TOKEN));
-	o->host = span_dup(frame_text(f, FIELD_HOST));
-	o->user = span_dup(frame_text(f, FIELD_USER));
-	o->mechanisms = span_dup(frame_text(f, FIELD_MECHANISMS));
-	o->port = (uint16_t)frame_number(f, FIELD_PORT, 465);
-	o->tls = (enum tls_mode)frame_number(f, FIELD_TLS, TLS_IMPLICIT);
-	o->generation = frame_number(f, FIELD_GENERATION, 0);
-	life = (int64_t)frame_number(f, FIELD_EXPIRES, 0);
-	o->expires_ms = clock_mono_ms() + life;
-	/* keeper gives the best there is: it is worth at least one try */
-	o->least_life_ms = life / 4 < LEAST_LIFE_MS ? life / 4 : LEAST_LIFE_MS;
-	outlet_pace_limit(o, f);
-	return o->trust != NULL;
-}
-
-/* Without a token live mail does not wait for one: into the queue. */
-static void queue_waiting(struct outlet *o, const struct verdict_result *v)
-{
-	struct delivery *d;
-
-	while ((d = TAILQ_FIRST(&o->waiting)))
-		delivery_failed_to_connect(d, v, 0, "", v->meaning);
-}
-
-static void no_token(struct outlet *o, const struct frame *f)
-{
-	static const struct verdict_result later = {
-		.verdict = VERDICT_TEMPORARY,
-		.cause = "no-token",
-		.meaning = "The account's access cannot be renewed now",
-		.step = "Nothing to do: it is tried again by itself",
-	};
-	static const struct verdict_result refused = {
-		.verdict = VERDICT_TOKEN,
-		.cause = "token-refused",
-		.meaning = "The provider refuses tokens it has just issued",
-		.step = "Sign in again: mailbearerctl auth {account}",
-	};
-	const struct verdict_result *v;
-
-	if (f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_REFUSED) {
-		/* keeper has told the state already, or tells it now */
-		take_state(o, f);
-		queue_waiting(o, &later);
-		return;
-	}
-	v = f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_STALE ?
-		    &refused :
-		    &later;
-	outlet_hold(o, v);
-	o->trouble_at_login = true;
-	queue_waiting(o, v);
-	o->refused = 0;
-}
-
-static void on_grant(void *arg, const struct frame *f)
-{
-	struct outlet *o = arg;
-	struct buf why = BUF_INIT;
-
-	o->asking = false;
-	if (f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_OK &&
-	    take_grant(o, f, &why)) {
-		if (o->generation == o->refused)
-			clear_grant(o);
-		else
-			outlet_run(o);
-	} else {
-		no_token(o, f);
-		outlet_run(o);
-	}
-	buf_clear(&why);
-}
-
-static void ask_grant(struct outlet *o)
-{
-	struct channel *keeper = role_peer(o->courier->role, "keeper");
-	struct buf out = BUF_SECRET;
-	struct frame_mark m;
-
-	if (o->asking)
-		return;
-	o->asking = true;
-	m = frame_begin(&out, FRAME_GRANT_GET, channel_next_id(keeper), 0);
-	frame_put_str(&out, FIELD_ACCOUNT, o->account);
-	frame_put_number(&out, FIELD_SERVICE, SERVICE_SMTP);
-	if (o->refused)
-		frame_put_number(&out, FIELD_GENERATION, o->refused);
-	frame_end(&out, m);
-	channel_request(keeper, &out, NULL, 0, GRANT_MS, on_grant, o);
 }
 
 /* ---- reports ---- */
@@ -407,8 +288,8 @@ void outlet_hold(struct outlet *o, const struct verdict_result *v)
 	replay_restart(o);
 	if (o->state == ACCOUNT_CONNECTED)
 		o->state = ACCOUNT_RETRYING;
-	set_text(&o->cause, span_str(seen.cause));
-	set_text(&o->text, span_str(seen.meaning));
+	outlet_set_text(&o->cause, span_str(seen.cause));
+	outlet_set_text(&o->text, span_str(seen.meaning));
 	outlet_report(o, report_class_of(seen.verdict), &seen);
 }
 
@@ -488,7 +369,7 @@ static unsigned waiting(const struct outlet *o)
 static void open_wires(struct outlet *o, unsigned wanted)
 {
 	if (!outlet_grant_good(o)) {
-		ask_grant(o);
+		outlet_ask_grant(o);
 		return;
 	}
 	/* a token that has not logged in yet is tried on one connection: if it
