@@ -24,6 +24,7 @@
 #include "net/tls.h"
 #include "role/admin.h"
 #include "role/role.h"
+#include "role/run.h"
 #include "store/vault.h"
 
 struct keeper;

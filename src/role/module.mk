@@ -12,6 +12,8 @@ librole_a_SOURCES = \
 	src/role/report.h \
 	src/role/role.c \
 	src/role/role.h \
+	src/role/run.c \
+	src/role/run.h \
 	src/role/syscalls.c \
 	src/role/unreachable.c \
 	src/role/unreachable.h

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "role/harden.h"
+#include "role/run.h"
 
 #define CONTROL_FD 3
 /* Not a listener but where standard error goes from now on. */
@@ -394,6 +395,7 @@ static void free_all(struct role *r)
 	if (r->configured)
 		r->ops->stop(r->owner);
 	free_peers(r);
+	role_run_clear(r);
 	channel_free(&r->control);
 	setup_clear(r->coming);
 	setup_clear(r->current);

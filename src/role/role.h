@@ -73,7 +73,8 @@ struct channel *role_peer(struct role *r, const char *name);
 void role_send_all(struct role *r, const char *kind, struct buf *frame);
 /* Everything in hand is finished: exit. */
 void role_done(struct role *r);
-/* desk: asks the supervisor to reload; answer as FRAME_RELOADED. */
+/* desk: asks the supervisor to reload; answer as FRAME_RELOADED. keeper:
+ * see role/run.h. */
 struct channel *role_control(struct role *r);
 
 #endif

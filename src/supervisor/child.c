@@ -185,7 +185,8 @@ void child_drain(struct child *c)
 	channel_send(c->control, &b, NULL, 0);
 }
 
-/* Desk asks for a reload; nobody else has anything to say unasked. */
+/* Desk asks for a reload, keeper for commands; nobody else has anything to
+ * say unasked. */
 static void on_frame(void *arg, struct channel *ch, const struct frame *f,
 		     const int *fds)
 {
@@ -196,6 +197,8 @@ static void on_frame(void *arg, struct channel *ch, const struct frame *f,
 		close(fds[i]);
 	if (f->type == FRAME_RELOAD && c->kind == ROLE_DESK)
 		reload_start(c->supervisor, f->id);
+	else if (f->type == FRAME_RUN)
+		run_request(c, f);
 }
 
 /* ---- the process ---- */

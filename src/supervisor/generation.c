@@ -103,6 +103,41 @@ static bool add_file(struct generation *g, const struct config_blob *b,
 	return true;
 }
 
+static void add_commands(struct generation *g, const struct accounts *a)
+{
+	g->commands = mem_array(a->n_accounts, sizeof(*g->commands));
+	for (size_t i = 0; i < a->n_accounts; i++)
+		if (a->accounts[i].token_command)
+			g->commands[g->n_commands++] = (struct token_command){
+				mem_strdup(a->accounts[i].address),
+				mem_strdup(a->accounts[i].token_command)
+			};
+}
+
+static const char *find_command(const struct generation *g, struct span address)
+{
+	for (size_t i = 0; i < g->n_commands; i++)
+		if (span_equal_nocase(span_str(g->commands[i].address),
+				      address))
+			return g->commands[i].command;
+	return NULL;
+}
+
+const char *generation_token_command(const struct generation *g,
+				     struct span address)
+{
+	const char *at = memrchr(address.data, '@', address.len);
+	const char *command = find_command(g, address);
+	char *any;
+
+	if (command || !at)
+		return command;
+	any = mem_printf("*%.*s", (int)(address.data + address.len - at), at);
+	command = find_command(g, span_str(any));
+	mem_free(any);
+	return command;
+}
+
 /* Everything parses: config_check saw to it. */
 static struct generation *make(const struct config_blobs *b,
 			       const struct generation *old,
@@ -121,6 +156,8 @@ static struct generation *make(const struct config_blobs *b,
 	for (size_t i = 0; a && g->config && i < b->n; i++)
 		if (!add_file(g, &b->list[i], a, errors))
 			break;
+	if (a)
+		add_commands(g, a);
 	accounts_free(&a);
 	if (errors->count > before)
 		generation_free(&g);
@@ -151,6 +188,11 @@ void generation_free(struct generation **gp)
 		mem_free(g->files[i].name);
 		mem_free(g->files[i].path);
 	}
+	for (size_t i = 0; i < g->n_commands; i++) {
+		mem_free(g->commands[i].address);
+		mem_free(g->commands[i].command);
+	}
+	mem_free(g->commands);
 	mem_free(g->files);
 	config_free(&g->config);
 	mem_free(g);

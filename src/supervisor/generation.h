@@ -17,10 +17,17 @@ struct memory_file {
 	unsigned roles; /* bit per enum role_kind that may see it */
 };
 
+/* The token_command of an account; its address may be "*@domain". */
+struct token_command {
+	char *address, *command;
+};
+
 struct generation {
 	struct config *config;
 	struct memory_file *files;
 	size_t n_files;
+	struct token_command *commands;
+	size_t n_commands;
 };
 
 /*
@@ -31,5 +38,12 @@ struct generation *generation_load(const char *ini_path,
 				   const struct generation *old,
 				   struct config_errors *errors) MB_MUSTCHECK;
 void generation_free(struct generation **gp);
+
+/*
+ * The token_command for mail of that address: its own account's, else that of
+ * its domain's catch-all account; NULL when there is none.
+ */
+const char *generation_token_command(const struct generation *g,
+				     struct span address);
 
 #endif

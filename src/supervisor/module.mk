@@ -12,6 +12,10 @@ mailbearerd_SOURCES = \
 	src/supervisor/privilege.c \
 	src/supervisor/privilege.h \
 	src/supervisor/reload.c \
+	src/supervisor/run.c \
+	src/supervisor/run.h \
+	src/supervisor/run_process.c \
+	src/supervisor/run_process.h \
 	src/supervisor/sockets.c \
 	src/supervisor/sockets.h \
 	src/supervisor/supervisor.c \

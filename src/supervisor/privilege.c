@@ -3,12 +3,22 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
 #define DEFAULT_USER "mailbearer"
+
+static void set_home(struct identity *who, const struct passwd *pw)
+{
+	const char *home = pw && pw->pw_dir && *pw->pw_dir ? pw->pw_dir : "/";
+
+	if (strlen(home) >= sizeof(who->home))
+		home = "/";
+	memcpy(who->home, home, strlen(home) + 1);
+}
 
 static bool find_for_root(const char *user, struct identity *out,
 			  struct buf *why)
@@ -22,7 +32,9 @@ static bool find_for_root(const char *user, struct identity *out,
 			    DEFAULT_USER ", or name one here");
 	if (!pw)
 		return false;
-	*out = (struct identity){ pw->pw_uid != 0, pw->pw_uid, pw->pw_gid };
+	*out = (struct identity){ pw->pw_uid != 0, pw->pw_uid, pw->pw_gid,
+				  "" };
+	set_home(out, pw);
 	return true;
 }
 
@@ -32,7 +44,8 @@ bool identity_find(const char *user, struct identity *out, struct buf *why)
 
 	if (geteuid() == 0)
 		return find_for_root(user, out, why);
-	*out = (struct identity){ false, geteuid(), getegid() };
+	*out = (struct identity){ false, geteuid(), getegid(), "" };
+	set_home(out, getpwuid(geteuid()));
 	pw = user ? getpwnam(user) : NULL;
 	if (user && (!pw || pw->pw_uid != geteuid())) {
 		buf_printf(why, "user: not started as root, cannot become %s",

@@ -14,6 +14,7 @@ struct identity {
 	bool drop; /* started as root, and the roles are somebody else */
 	uid_t uid;
 	gid_t gid;
+	char home[256]; /* "/" where there is none */
 };
 
 /* False and a sentence in why when user, which may be NULL, will not do. */

@@ -115,6 +115,13 @@ void supervisor_child_gone(struct supervisor *s, struct child *c)
 		advance(s);
 }
 
+static void reap(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		(void)child_reap(&s->children[i]); /* or it lives */
+	runs_reap(s);
+}
+
 static void on_signal(void *arg, int signo, int what)
 {
 	struct supervisor *s = arg;
@@ -123,8 +130,7 @@ static void on_signal(void *arg, int signo, int what)
 	if (signo == SIGHUP)
 		reload_start(s, 0);
 	else if (signo == SIGCHLD)
-		for (size_t i = 0; i < s->n_children; i++)
-			(void)child_reap(&s->children[i]); /* or it lives */
+		reap(s);
 	else
 		supervisor_stop(s, 0);
 }
@@ -176,6 +182,7 @@ int supervisor_run(struct supervisor *s)
 
 	raise_limits();
 	s->loop = loop_new();
+	TAILQ_INIT(&s->runs);
 	s->deadline = timer_new(s->loop, kill_all, s);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		watches[i] = watch_signal(s->loop, signals[i], on_signal, s);
@@ -183,6 +190,7 @@ int supervisor_run(struct supervisor *s)
 	loop_run(s->loop);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		watch_free(&watches[i]);
+	runs_clear(s);
 	for (size_t i = 0; i < s->n_children; i++)
 		child_clear(&s->children[i]);
 	mem_free(s->children);

@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "supervisor/generation.h"
 #include "supervisor/privilege.h"
+#include "supervisor/run.h"
 #include "supervisor/sockets.h"
 
 struct supervisor;
@@ -58,6 +59,7 @@ struct supervisor {
 	enum role_kind stage; /* of stopping: the kind being drained */
 	struct timer *deadline;
 	struct reload reload;
+	struct runs runs;
 	int plain_stderr; /* what standard error was at the start */
 	int tell_parent;  /* with -D: a byte when ready; or -1 */
 	int status;

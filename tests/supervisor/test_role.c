@@ -5,6 +5,7 @@
  *	pid, hostname, blobs, listeners, peers
  *	ask PEER QUESTION   one of these, asked of a peer
  *	reload              desk: asks the supervisor
+ *	run NAME ACCOUNT    asks the supervisor to run a command; also of a peer
  *	hang                never finishes draining
  *	crash               dies
  */
@@ -16,6 +17,7 @@
 #include "base/mem.h"
 #include "net/conn.h"
 #include "role/role.h"
+#include "role/run.h"
 
 #define ASK_MS 10000
 
@@ -95,6 +97,31 @@ static void on_answer(void *arg, const struct frame *f)
 	finish(arg, &out);
 }
 
+static char *run_text(int status, struct span output, const char *why)
+{
+	return mem_printf("%d [%.*s] %s", status, SPAN_FMT(output), why);
+}
+
+static void run(struct test_role *t, struct span rest, role_ran_fn *fn,
+		void *arg)
+{
+	char *name = span_dup(span_cut(&rest, ' ')), *account = span_dup(rest);
+
+	role_run(t->role, name, account, NULL, fn, arg);
+	mem_free(account);
+	mem_free(name);
+}
+
+static void on_ran(void *arg, int status, struct span output, const char *why)
+{
+	char *text = run_text(status, output, why);
+	struct buf out = BUF_INIT;
+
+	buf_add_str(&out, text);
+	finish(arg, &out);
+	mem_free(text);
+}
+
 static void ask(struct test_role *t, struct conn *c, struct span rest)
 {
 	char *peer = span_dup(span_cut(&rest, ' '));
@@ -127,6 +154,8 @@ static void command(struct test_role *t, struct conn *c, struct span line)
 		ask(t, c, span_skip(line, 4));
 	} else if (span_is(line, "reload")) {
 		ask_reload(t, c);
+	} else if (span_starts_nocase(line, SPAN("run "))) {
+		run(t, span_skip(line, 4), on_ran, c);
 	} else {
 		tell(t, line, &out);
 		finish(c, &out);
@@ -147,22 +176,53 @@ static void on_conn(void *owner, struct conn *c, enum conn_event event)
 	}
 }
 
+static void reply(struct channel *ch, uint32_t id, struct span text)
+{
+	struct buf b = BUF_INIT;
+	struct frame_mark m = frame_begin(&b, FRAME_ADMIN_REPLY, id, 0);
+
+	frame_put_number(&b, FIELD_CODE, 200);
+	frame_put(&b, FIELD_BODY, text);
+	frame_end(&b, m);
+	channel_send(ch, &b, NULL, 0);
+}
+
+/* A peer's request that waits for its command. */
+struct waits {
+	struct channel *ch;
+	uint32_t id;
+};
+
+static void on_ran_for_peer(void *arg, int status, struct span output,
+			    const char *why)
+{
+	struct waits w = *(struct waits *)arg;
+	char *text = run_text(status, output, why);
+
+	reply(w.ch, w.id, span_str(text));
+	mem_free(text);
+	mem_free(arg);
+}
+
 static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		     const int *fds)
 {
-	struct buf b = BUF_INIT, text = BUF_INIT;
-	struct frame_mark m;
+	struct span question = frame_text(f, FIELD_PATH);
+	struct buf text = BUF_INIT;
+	struct waits *w;
 
 	for (unsigned i = 0; i < f->fds; i++)
 		close(fds[i]);
 	if (f->type != FRAME_ADMIN)
 		return;
-	tell(owner, frame_text(f, FIELD_PATH), &text);
-	m = frame_begin(&b, FRAME_ADMIN_REPLY, f->id, 0);
-	frame_put_number(&b, FIELD_CODE, 200);
-	frame_put(&b, FIELD_BODY, buf_span(&text));
-	frame_end(&b, m);
-	channel_send(ch, &b, NULL, 0);
+	if (span_starts_nocase(question, SPAN("run "))) {
+		w = MEM_NEW(struct waits);
+		*w = (struct waits){ ch, f->id };
+		run(owner, span_skip(question, 4), on_ran_for_peer, w);
+		return;
+	}
+	tell(owner, question, &text);
+	reply(ch, f->id, buf_span(&text));
 	buf_clear(&text);
 }
 

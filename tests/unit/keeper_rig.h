@@ -162,6 +162,46 @@ void role_done(struct role *r)
 	r->done = true;
 }
 
+/* The command that was asked for last; nobody runs it. */
+static struct rig_run {
+	char *name, *account;
+	role_ran_fn *fn;
+	void *arg;
+} rig_run;
+
+static inline void rig_forget_run(void)
+{
+	mem_free(rig_run.name);
+	mem_free(rig_run.account);
+	rig_run = (struct rig_run){ .fn = NULL };
+}
+
+void role_run(struct role *r, const char *name, const char *account,
+	      const char *const *variables, role_ran_fn *fn, void *arg)
+{
+	(void)r;
+	(void)variables;
+	rig_forget_run();
+	rig_run = (struct rig_run){ mem_strdup(name), mem_strdup(account), fn,
+				    arg };
+}
+
+void role_run_forget(struct role *r, const void *arg)
+{
+	(void)r;
+	if (rig_run.arg == arg)
+		rig_forget_run();
+}
+
+static inline void rig_ran(int status, const char *output, const char *why)
+{
+	struct rig_run run = rig_run;
+
+	CHECK_FATAL(run.fn != NULL);
+	rig_run.fn = NULL;
+	run.fn(run.arg, status, span_str(output), why);
+}
+
 static inline struct rig_peer *rig_peer(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rig_role.peers); i++)
@@ -276,6 +316,7 @@ static inline void rig_stop(void)
 		channel_free(&rig_role.peers[i].far);
 	}
 	rig_forget_fetches();
+	rig_forget_run();
 	rig_end();
 }
 

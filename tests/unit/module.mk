@@ -263,6 +263,16 @@ tests_unit_test_harden_SOURCES = tests/unit/test_harden.c
 tests_unit_test_harden_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_harden_LDADD = librelay.a libsession.a $(KEEPER_LIBS) $(CUNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_supervisor_run
+TESTS += tests/unit/test_supervisor_run
+tests_unit_test_supervisor_run_SOURCES = tests/unit/test_supervisor_run.c \
+	src/supervisor/run.c src/supervisor/run_process.c \
+	src/supervisor/privilege.c
+tests_unit_test_supervisor_run_CPPFLAGS = $(UNIT_CPPFLAGS)
+# A minute is long: the test shortens it where it waits for its end.
+tests_unit_test_supervisor_run_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=timer_set
+tests_unit_test_supervisor_run_LDADD = $(ROLE_LIBS) $(CUNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test_codec_xtext
 TESTS += tests/unit/test_codec_xtext
 tests_unit_test_codec_xtext_SOURCES = tests/unit/test_codec_xtext.c
