@@ -76,6 +76,8 @@ enum report_class {
 	REPORT_MISCONFIGURED,
 	REPORT_CLASS_COUNT
 };
+/* Octets of the provider's words that go with it. */
+#define REPORT_WORDS_MAX 512
 
 const char *service_name(enum service s);        /* "smtp" */
 const char *account_state_name(enum account_state s);

@@ -123,6 +123,8 @@ void admit_not_stored(struct delivery *d, enum store_result r);
 /* ---- verdict.c: what the provider's answer means ---- */
 struct verdict_result verdict_of_failure(const struct smtp_failure *f,
 					 bool token_fresh);
+/* "535 5.7.3 ...", or NULL when the provider said nothing. */
+char *verdict_words(const struct smtp_failure *f);
 void delivery_done(struct delivery *d, const struct smtp_result *r);
 /* No wire could be had because of v. */
 void delivery_failed_to_connect(struct delivery *d,
@@ -325,8 +327,10 @@ bool outlet_must_queue(const struct outlet *o, bool overtakes);
 void outlet_run(struct outlet *o);
 /* The same later, or sooner if that was said before. */
 void outlet_run_in(struct outlet *o, int64_t ms);
-/* Provider or token trouble: everything of the account waits. */
-void outlet_hold(struct outlet *o, const struct verdict_result *v);
+/* Provider or token trouble: everything of the account waits. words are the
+ * provider's own, NULL when it said none. */
+void outlet_hold(struct outlet *o, const struct verdict_result *v,
+		 const char *words);
 /* The provider took a message, or refused it for its own sake. One begun
  * before the last trouble came does not end that. */
 void outlet_works(struct outlet *o, int64_t begun_ms);
@@ -335,7 +339,7 @@ void outlet_logged_in(struct outlet *o);
 /* Somebody wants it tried now. */
 void outlet_retry_now(struct outlet *o);
 void outlet_report(struct outlet *o, enum report_class class,
-		   const struct verdict_result *v);
+		   const struct verdict_result *v, const char *words);
 bool outlet_grant_good(const struct outlet *o);
 void outlet_ask_grant(struct outlet *o);
 void outlet_clear_grant(struct outlet *o);

@@ -64,14 +64,15 @@ static void end(struct errand *e, enum imap_mailbox_outcome outcome,
 }
 
 static void report(struct errand *e, enum report_class class,
-		   const struct verdict_result *v)
+		   const struct verdict_result *v, const char *words)
 {
 	const struct report r = { .account = e->account,
 				  .service = SERVICE_IMAP,
 				  .class = class,
 				  .generation = class == REPORT_WORKS ?
 							e->generation : 0,
-				  .verdict = v };
+				  .verdict = v,
+				  .words = words };
 
 	report_send(keeper_of(e), &r);
 }
@@ -97,7 +98,9 @@ static void login_failed(struct errand *e, const struct imap_mailbox_result *r)
 	/* a trouble that passes would stay the account's state until somebody
 	 * uses its IMAP, and errands are rare */
 	if (!passing)
-		report(e, class, &v);
+		report(e, class, &v,
+		       r->failure.transport == CONN_OK ? r->failure.text :
+							 NULL);
 	end(e, IMAP_MAILBOX_FAILED, !passing, r->failure.text);
 }
 
@@ -111,7 +114,7 @@ static void on_done(void *owner, const struct imap_mailbox_result *r)
 		login_failed(e, r);
 		return;
 	}
-	report(e, REPORT_WORKS, NULL);
+	report(e, REPORT_WORKS, NULL, NULL);
 	end(e, r->outcome, false,
 	    r->outcome == IMAP_MAILBOX_FAILED ? r->failure.text : "");
 }

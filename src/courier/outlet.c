@@ -181,13 +181,14 @@ void outlets_forget(struct courier *c)
 /* ---- reports ---- */
 
 void outlet_report(struct outlet *o, enum report_class class,
-		   const struct verdict_result *v)
+		   const struct verdict_result *v, const char *words)
 {
 	struct report r = { .account = o->account,
 			    .service = SERVICE_SMTP,
 			    .class = class,
 			    .generation = o->proven,
-			    .verdict = v };
+			    .verdict = v,
+			    .words = words };
 
 	report_send(role_peer(o->courier->role, "keeper"), &r);
 }
@@ -205,7 +206,7 @@ static void works(struct outlet *o)
 		return;
 	o->state = ACCOUNT_CONNECTED;
 	route_others(o->courier);
-	outlet_report(o, REPORT_WORKS, NULL);
+	outlet_report(o, REPORT_WORKS, NULL, NULL);
 }
 
 void outlet_works(struct outlet *o, int64_t begun_ms)
@@ -279,7 +280,8 @@ static void hold_until(struct outlet *o, const struct verdict_result *v)
 	timer_set(o->retry, o->hold_until_ms - now);
 }
 
-void outlet_hold(struct outlet *o, const struct verdict_result *v)
+void outlet_hold(struct outlet *o, const struct verdict_result *v,
+		 const char *words)
 {
 	struct verdict_result seen = outlasted(o, v);
 
@@ -290,7 +292,7 @@ void outlet_hold(struct outlet *o, const struct verdict_result *v)
 		o->state = ACCOUNT_RETRYING;
 	outlet_set_text(&o->cause, span_str(seen.cause));
 	outlet_set_text(&o->text, span_str(seen.meaning));
-	outlet_report(o, report_class_of(seen.verdict), &seen);
+	outlet_report(o, report_class_of(seen.verdict), &seen, words);
 }
 
 void outlet_retry_now(struct outlet *o)

@@ -77,7 +77,7 @@ static void no_token(struct outlet *o, const struct frame *f)
 	v = f && frame_number(f, FIELD_RESULT, GRANT_WAIT) == GRANT_STALE ?
 		    &refused :
 		    &later;
-	outlet_hold(o, v);
+	outlet_hold(o, v, NULL);
 	o->trouble_at_login = true;
 	queue_waiting(o, v);
 	o->refused = 0;

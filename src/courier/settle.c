@@ -157,7 +157,7 @@ static void store_is_broken(struct outlet *o)
 		.step = "See the log of this machine",
 	};
 
-	outlet_hold(o, &broken);
+	outlet_hold(o, &broken, NULL);
 }
 
 static void on_committed(void *arg, enum store_result r)

@@ -20,6 +20,11 @@ static char *reply_text(int code, const char *enhanced, const char *text)
 		      mem_strdup(text);
 }
 
+char *verdict_words(const struct smtp_failure *f)
+{
+	return f->code ? reply_text(f->code, f->enhanced, f->text) : NULL;
+}
+
 /* The account's trouble, or the provider's: the message waits. */
 static void wait_out(struct delivery *d, const struct verdict_result *v,
 		     int code, const char *enhanced, const char *text, bool own)
@@ -204,7 +209,10 @@ static void rejected(struct delivery *d, const struct smtp_failure *f)
 		return;
 	}
 	if (v.verdict != VERDICT_MESSAGE_LATER) {
-		outlet_hold(d->via, &v);
+		char *words = verdict_words(f);
+
+		outlet_hold(d->via, &v, words);
+		mem_free(words);
 		d->via->trouble_of_wire = f->code == 0;
 	}
 	wait_out(d, &v, f->code, f->enhanced, f->text, own);

@@ -49,7 +49,7 @@ static void on_ready(void *owner, const struct smtp_capabilities *caps)
 	log_connect(w, "ok", NULL);
 	if (w->outlet->proven != w->generation) {
 		w->outlet->proven = w->generation;
-		outlet_report(w->outlet, REPORT_LOGGED_IN, NULL);
+		outlet_report(w->outlet, REPORT_LOGGED_IN, NULL, NULL);
 	}
 	outlet_logged_in(w->outlet);
 	outlet_run(w->outlet);
@@ -106,10 +106,13 @@ static void connect_failed(struct outlet *o, const struct smtp_failure *f,
 {
 	struct verdict_result v;
 	struct delivery *d;
+	char *words;
 
 	if (renew_token(o, f, generation, &v))
 		return;
-	outlet_hold(o, &v);
+	words = verdict_words(f);
+	outlet_hold(o, &v, words);
+	mem_free(words);
 	o->trouble_at_login = true;
 	while ((d = TAILQ_FIRST(&o->waiting)))
 		delivery_failed_to_connect(d, &v, f->code, f->enhanced,

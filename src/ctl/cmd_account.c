@@ -125,20 +125,31 @@ static void add_logins(struct buf *out, const struct json *account)
 			 json_text(json_at(logins, i)));
 }
 
-static void add_causes(struct buf *out, const struct json *account)
+/* A line for each service that has the member. */
+static void add_each(struct buf *out, const struct json *account,
+		     const char *member, const char *name)
 {
 	for (size_t i = 0; i < SERVICES; i++) {
 		const struct json *s = service_of(account, i);
-		struct span cause = json_get_text(s, "cause");
+		struct span value = json_get_text(s, member);
 		struct buf line = BUF_INIT;
 
-		if (cause.len > 0) {
+		if (value.len > 0) {
 			buf_printf(&line, "%s: ", service_names[i]);
-			buf_add(&line, cause);
-			text_add_fact(out, "cause", buf_span(&line));
+			buf_add(&line, value);
+			text_add_fact(out, name, buf_span(&line));
 		}
 		buf_clear(&line);
 	}
+}
+
+/* What the provider's support asks for comes last. */
+static void add_causes(struct buf *out, const struct json *account)
+{
+	add_each(out, account, "cause", "cause");
+	add_each(out, account, "says", "provider says");
+	add_each(out, account, "trace_id", "trace");
+	add_each(out, account, "correlation_id", "correlation");
 }
 
 static const struct json *count_of(const struct json *counts,

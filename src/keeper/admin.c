@@ -21,6 +21,9 @@ static struct json *state_json(const struct account *a, enum service s)
 	json_put_if(j, "cause", st->cause);
 	json_put_if(j, "text", st->text);
 	json_put_if(j, "step", st->step);
+	json_put_if(j, "says", st->words);
+	json_put_if(j, "trace_id", st->trace);
+	json_put_if(j, "correlation_id", st->correlation);
 	return j;
 }
 

@@ -188,13 +188,26 @@ static char *words(const struct frame *f, enum frame_field field)
 	return span_dup(span_first(frame_text(f, field), WORDS_MAX));
 }
 
+/* One line, and nothing of what we sent: a mail server may quote it. */
+static char *provider_words(const struct account *a, const struct frame *f)
+{
+	char *text = span_dup(span_first(frame_text(f, FIELD_WORDS),
+					 REPORT_WORDS_MAX));
+
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+	secret_mask(text, &a->access_token);
+	return text;
+}
+
 void grant_report(struct keeper *k, struct channel *ch, const struct frame *f)
 {
 	uint64_t class = frame_number(f, FIELD_CLASS, REPORT_CLASS_COUNT);
 	enum service s;
 	struct account *a = account_of(k, ch, f, &s);
-	struct state_change c = { ACCOUNT_CONNECTED, NULL, NULL, NULL };
-	char *cause, *text, *step;
+	struct state_change c = { .state = ACCOUNT_CONNECTED };
+	char *cause, *text, *step, *said;
 
 	if (!a || !account_has_service(a, s) || class >= REPORT_CLASS_COUNT)
 		return;
@@ -203,10 +216,12 @@ void grant_report(struct keeper *k, struct channel *ch, const struct frame *f)
 	c.cause = cause = words(f, FIELD_CAUSE);
 	c.text = text = words(f, FIELD_TEXT);
 	c.step = step = words(f, FIELD_STEP);
+	c.words = said = provider_words(a, f);
 	state_report(a, s, (enum report_class)class, &c);
 	mem_free(cause);
 	mem_free(text);
 	mem_free(step);
+	mem_free(said);
 }
 
 void grant_drop_channel(struct keeper *k, const struct channel *ch)

@@ -36,6 +36,8 @@ struct service_state {
 	enum account_state state;
 	int64_t since_s;
 	char *cause, *text, *step;
+	/* as the provider said it, and its names for the request; or NULL */
+	char *words, *trace, *correlation;
 	bool of_grant;      /* comes from the token, not from this service */
 	unsigned refusals;  /* of fresh tokens in a row */
 	int64_t first_refusal_ms, last_refusal_ms; /* monotonic */
@@ -46,6 +48,7 @@ struct service_state {
 struct state_change {
 	enum account_state state;
 	const char *cause, *text, *step;
+	const char *words, *trace, *correlation; /* NULL: none */
 };
 
 /* All services at once: the grant is dead, or lives again. */

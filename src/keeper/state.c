@@ -8,11 +8,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-void state_clear(struct service_state *s)
+static void free_texts(struct service_state *s)
 {
 	mem_free(s->cause);
 	mem_free(s->text);
 	mem_free(s->step);
+	mem_free(s->words);
+	mem_free(s->trace);
+	mem_free(s->correlation);
+}
+
+void state_clear(struct service_state *s)
+{
+	free_texts(s);
 	*s = (struct service_state){ .state = ACCOUNT_CONNECTED };
 }
 
@@ -69,12 +77,45 @@ static void save(struct account *a, enum service s)
 {
 	struct service_state *st = &a->services[s];
 	struct vault_state v = { a->key, s, st->state, st->since_s,
-				 st->cause, st->text, st->step, st->of_grant };
+				 st->cause, st->text, st->step, st->of_grant,
+				 st->words, st->trace, st->correlation };
 
 	if (vault_state_save(a->k->vault, &v) != STORE_OK)
 		log_event(LOG_STORE_ERROR,
 			  LOG_TEXT("account", a->config->address),
 			  LOG_TEXT("error", "the state was not saved"));
+}
+
+static void take_words(struct service_state *st, const struct state_change *c)
+{
+	st->words = mem_strdup(c->words);
+	st->trace = mem_strdup(c->trace);
+	st->correlation = mem_strdup(c->correlation);
+}
+
+/* The same trouble once more: the provider's newest words are the ones to
+ * look up, and no news to anybody. */
+static void same_again(struct service_state *st, const struct state_change *c)
+{
+	if (!c->words || !*c->words)
+		return;
+	mem_free(st->words);
+	mem_free(st->trace);
+	mem_free(st->correlation);
+	take_words(st, c);
+}
+
+static void log_state(const struct account *a, enum service s)
+{
+	const struct service_state *st = &a->services[s];
+
+	log_event(LOG_ACCOUNT_STATE, LOG_TEXT("account", a->config->address),
+		  LOG_TEXT("service", service_name(s)),
+		  LOG_TEXT("state", account_state_name(st->state)),
+		  LOG_TEXT("cause", st->cause), LOG_TEXT("text", st->text),
+		  LOG_TEXT("step", st->step), LOG_TEXT("says", st->words),
+		  LOG_TEXT("trace", st->trace),
+		  LOG_TEXT("correlation", st->correlation));
 }
 
 static void set(struct account *a, enum service s, const struct state_change *c,
@@ -85,23 +126,20 @@ static void set(struct account *a, enum service s, const struct state_change *c,
 	bool reworded = strcmp(text_or(st->cause, ""), text_or(c->cause, ""));
 
 	st->of_grant = of_grant;
-	if (!changed && !reworded)
+	if (!changed && !reworded) {
+		same_again(st, c);
 		return;
+	}
 	if (changed)
 		st->since_s = clock_wall_s();
-	mem_free(st->cause);
-	mem_free(st->text);
-	mem_free(st->step);
+	free_texts(st);
 	st->state = c->state;
 	st->cause = mem_strdup(c->cause);
 	st->text = mem_strdup(c->text);
 	st->step = mem_strdup(c->step);
+	take_words(st, c);
 	save(a, s);
-	log_event(LOG_ACCOUNT_STATE, LOG_TEXT("account", a->config->address),
-		  LOG_TEXT("service", service_name(s)),
-		  LOG_TEXT("state", account_state_name(st->state)),
-		  LOG_TEXT("cause", st->cause), LOG_TEXT("text", st->text),
-		  LOG_TEXT("step", st->step));
+	log_state(a, s);
 	announce(a, s);
 }
 
@@ -128,7 +166,10 @@ static void forget_refusals(struct service_state *st)
 	st->renewed_ms = 0;
 }
 
-static const struct state_change works = { ACCOUNT_CONNECTED, "", "", "" };
+static const struct state_change works = { .state = ACCOUNT_CONNECTED,
+					   .cause = "",
+					   .text = "",
+					   .step = "" };
 
 void state_grant_works(struct account *a)
 {
@@ -149,9 +190,10 @@ void state_renewed(struct account *a)
 bool state_try_again(struct account *a)
 {
 	static const struct state_change again = {
-		ACCOUNT_RETRYING, "trying-again",
-		"The configuration was read anew and is being tried",
-		"Nothing to do: it is tried by itself"
+		.state = ACCOUNT_RETRYING,
+		.cause = "trying-again",
+		.text = "The configuration was read anew and is being tried",
+		.step = "Nothing to do: it is tried by itself",
 	};
 	bool any = false;
 
@@ -284,6 +326,9 @@ static void load(void *arg, const struct vault_state *v)
 	st->cause = mem_strdup(v->cause);
 	st->text = mem_strdup(v->text);
 	st->step = mem_strdup(v->step);
+	st->words = mem_strdup(v->words);
+	st->trace = mem_strdup(v->trace);
+	st->correlation = mem_strdup(v->correlation);
 	/* what came of the grant is looked at anew with the first refresh,
 	 * a service by the next try of who uses it */
 	st->of_grant = v->of_grant;
@@ -291,9 +336,11 @@ static void load(void *arg, const struct vault_state *v)
 
 static void never_authorised(struct account *a)
 {
-	struct state_change c = { ACCOUNT_REAUTHORIZE, "never-authorised",
-				  "Nobody has signed in for this account yet",
-				  NULL };
+	struct state_change c = {
+		.state = ACCOUNT_REAUTHORIZE,
+		.cause = "never-authorised",
+		.text = "Nobody has signed in for this account yet",
+	};
 	char *step = mem_printf("Sign in: mailbearerctl auth %s",
 				a->config->address);
 
@@ -313,10 +360,11 @@ void state_load_all(struct keeper *k)
 void state_check_signed_in(struct account *a)
 {
 	static const struct state_change unreadable = {
-		ACCOUNT_MISCONFIGURED, "token-unreadable",
-		"the store cannot read this account's refresh token",
-		"see the log; mend vault.db or seal.key, then mailbearerctl "
-		"reload"
+		.state = ACCOUNT_MISCONFIGURED,
+		.cause = "token-unreadable",
+		.text = "the store cannot read this account's refresh token",
+		.step = "see the log; mend vault.db or seal.key, then "
+			"mailbearerctl reload",
 	};
 
 	if (a->unread)

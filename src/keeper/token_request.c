@@ -185,5 +185,7 @@ struct state_change token_refusal_change(const struct token_refusal *r)
 
 	return (struct state_change){ states[r->verdict.class],
 				      r->verdict.cause, r->verdict.meaning,
-				      r->step };
+				      r->step, r->error.description,
+				      r->error.trace_id,
+				      r->error.correlation_id };
 }

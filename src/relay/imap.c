@@ -101,7 +101,7 @@ static enum imap_no no_of_state(uint64_t state)
 /* ---- what the provider said ---- */
 
 static void report(struct imap_session *s, enum report_class class,
-		   const struct verdict_result *v)
+		   const struct verdict_result *v, const char *words)
 {
 	struct report r = { .account = s->s.account,
 			    .ticket = s->s.ticket,
@@ -109,7 +109,8 @@ static void report(struct imap_session *s, enum report_class class,
 			    .class = class,
 			    .generation = class == REPORT_WORKS ?
 						  s->generation : 0,
-			    .verdict = v };
+			    .verdict = v,
+			    .words = words };
 
 	report_send(session_keeper(&s->s), &r);
 }
@@ -121,7 +122,7 @@ static void on_back_ready(void *owner, struct conn **provider,
 	struct conn *client;
 
 	s->back = NULL; /* frees itself */
-	report(s, REPORT_WORKS, NULL);
+	report(s, REPORT_WORKS, NULL, NULL);
 	log_login(s, "ok", NULL);
 	client = imap_server_login_ok(&s->front, capabilities);
 	s->pump = pump_new(s->s.relay->loop, &client, provider, IDLE_MS,
@@ -133,7 +134,7 @@ static void provider_away(struct imap_session *s, enum conn_failure why,
 {
 	struct verdict_result away = unreachable(why, text);
 
-	report(s, REPORT_TEMPORARY, &away);
+	report(s, REPORT_TEMPORARY, &away, NULL);
 	refuse(s, IMAP_NO_UNAVAILABLE,
 	       "The mail provider cannot be reached, please try again later",
 	       text);
@@ -169,7 +170,7 @@ static void on_back_failed(void *owner, const struct imap_client_failure *f)
 	 * take their time to spread; keeper counts */
 	if (class == REPORT_REAUTHORIZE && s->renewed)
 		class = REPORT_TOKEN_REFUSED;
-	report(s, class, &v);
+	report(s, class, &v, f->text);
 	refuse(s,
 	       class == REPORT_TEMPORARY || class == REPORT_TOKEN_REFUSED ?
 		       IMAP_NO_UNAVAILABLE :
@@ -209,7 +210,7 @@ static void token_still_refused(struct imap_session *s)
 		.step = "Sign in again: mailbearerctl auth {account}",
 	};
 
-	report(s, REPORT_TOKEN_REFUSED, &refused);
+	report(s, REPORT_TOKEN_REFUSED, &refused, NULL);
 	refuse(s, IMAP_NO_UNAVAILABLE,
 	       "The mail provider does not let this account in now",
 	       refused.cause);

@@ -43,6 +43,9 @@ void report_send(struct channel *keeper, const struct report *r)
 		frame_put_number(&out, FIELD_GENERATION, r->generation);
 	if (r->verdict)
 		put_verdict(&out, r);
+	if (r->words && *r->words)
+		frame_put(&out, FIELD_WORDS,
+			  span_first(span_str(r->words), REPORT_WORDS_MAX));
 	frame_end(&out, m);
 	channel_send(keeper, &out, NULL, 0);
 }

@@ -15,6 +15,7 @@ struct report {
 	enum report_class class;
 	uint64_t generation;  /* of the token that logged in; 0: none */
 	const struct verdict_result *verdict; /* NULL: it works */
+	const char *words; /* the provider's own; NULL: it said none */
 };
 
 void report_send(struct channel *keeper, const struct report *r);

@@ -23,6 +23,9 @@ static const char *const steps[] = {
 	"CREATE TABLE key_check (sealed BLOB NOT NULL)",
 	"ALTER TABLE logins ADD COLUMN per_hour INTEGER NOT NULL DEFAULT -1;"
 	"ALTER TABLE logins ADD COLUMN overtake INTEGER NOT NULL DEFAULT 0",
+	"ALTER TABLE states ADD COLUMN words TEXT;"
+	"ALTER TABLE states ADD COLUMN trace TEXT;"
+	"ALTER TABLE states ADD COLUMN correlation TEXT",
 };
 static const struct db_format format = { steps, ARRAY_SIZE(steps) };
 
@@ -59,11 +62,12 @@ static void prepare(struct vault *v)
 		   "VALUES (?1,?2,?3,?4,?5,?6,?7)");
 	v->login_drop = db_prepare(d, "DELETE FROM logins WHERE name=?1");
 	v->state_all = db_prepare(d, "SELECT account, service, state, since_s, "
-				     "cause, text, step, of_grant "
-				     "FROM states");
+				     "cause, text, step, of_grant, words, "
+				     "trace, correlation FROM states");
 	v->state_put = db_prepare(
-		d, "INSERT OR REPLACE INTO states "
-		   "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)");
+		d, "INSERT OR REPLACE INTO states (account, service, state, "
+		   "since_s, cause, text, step, of_grant, words, trace, "
+		   "correlation) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
 }
 
 /*
@@ -394,11 +398,17 @@ static void give_state(sqlite3_stmt *s, vault_state_fn *fn, void *arg)
 	st.text = db_text(s, 5);
 	st.step = db_text(s, 6);
 	st.of_grant = sqlite3_column_int(s, 7) != 0;
+	st.words = db_text(s, 8);
+	st.trace = db_text(s, 9);
+	st.correlation = db_text(s, 10);
 	fn(arg, &st);
 	mem_free(st.account);
 	mem_free(st.cause);
 	mem_free(st.text);
 	mem_free(st.step);
+	mem_free(st.words);
+	mem_free(st.trace);
+	mem_free(st.correlation);
 }
 
 enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
@@ -429,5 +439,8 @@ enum store_result vault_state_save(struct vault *v,
 	db_bind_str(s, 6, st->text);
 	db_bind_str(s, 7, st->step);
 	sqlite3_bind_int(s, 8, st->of_grant);
+	db_bind_str(s, 9, st->words);
+	db_bind_str(s, 10, st->trace);
+	db_bind_str(s, 11, st->correlation);
 	return finish(v, db_run(&v->db, s));
 }

@@ -79,6 +79,8 @@ struct vault_state {
 	char *text;
 	char *step;
 	bool of_grant; /* comes from the token, not from the service */
+	/* as the provider said it, and its names for the request; or NULL */
+	char *words, *trace, *correlation;
 };
 typedef void vault_state_fn(void *arg, const struct vault_state *s);
 enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,

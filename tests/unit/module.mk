@@ -324,3 +324,10 @@ tests_unit_test_courier_windows_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=smtp_client_quit
 tests_unit_test_courier_windows_LDADD = libcourier.a libsession.a \
 	$(STORE_LIBS) $(ROLE_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_keeper_state
+TESTS += tests/unit/test_keeper_state
+tests_unit_test_keeper_state_SOURCES = tests/unit/test_keeper_state.c
+tests_unit_test_keeper_state_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_keeper_state_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
+tests_unit_test_keeper_state_LDADD = $(tests_unit_test_keeper_LDADD)

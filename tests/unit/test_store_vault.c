@@ -176,10 +176,12 @@ static void see_login(void *arg, const struct vault_login *l)
 
 static void see_state(void *arg, const struct vault_state *s)
 {
-	buf_printf(arg, "%s %s %s %lld %s;", s->account,
+	buf_printf(arg, "%s %s %s %lld %s %s %s %s;", s->account,
 		   service_name((enum service)s->service),
 		   account_state_name((enum account_state)s->state),
-		   (long long)s->since_s, s->step);
+		   (long long)s->since_s, s->step, s->words ? s->words : "-",
+		   s->trace ? s->trace : "-",
+		   s->correlation ? s->correlation : "-");
 }
 
 /* A file as the first version of the program left it. */
@@ -190,6 +192,9 @@ static void test_a_vault_of_version_1(void)
 	static const char version_1[] =
 		"ALTER TABLE logins DROP COLUMN per_hour;"
 		"ALTER TABLE logins DROP COLUMN overtake;"
+		"ALTER TABLE states DROP COLUMN words;"
+		"ALTER TABLE states DROP COLUMN trace;"
+		"ALTER TABLE states DROP COLUMN correlation;"
 		"PRAGMA user_version=1";
 	char *path;
 	struct buf seen = BUF_INIT;
@@ -241,7 +246,14 @@ static void test_logins_and_states(void)
 	s.state = ACCOUNT_CONNECTED;
 	CHECK_INT(vault_state_save(v, &s), STORE_OK);
 	CHECK_INT(vault_state_each(v, see_state, &seen), STORE_OK);
-	CHECK_STR(buf_cstr(&seen), "a@x smtp connected 7 s;");
+	CHECK_STR(buf_cstr(&seen), "a@x smtp connected 7 s - - -;");
+	buf_clear(&seen);
+	s.words = TEXT("535 no");
+	s.trace = TEXT("t-1");
+	s.correlation = TEXT("c-1");
+	CHECK_INT(vault_state_save(v, &s), STORE_OK);
+	CHECK_INT(vault_state_each(v, see_state, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), "a@x smtp connected 7 s 535 no t-1 c-1;");
 	buf_clear(&seen);
 	vault_close(&v);
 	secret_clear(&key);
