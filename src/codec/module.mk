@@ -25,6 +25,8 @@ libcodec_a_SOURCES = \
 	src/codec/imap_verdict.h \
 	src/codec/json.c \
 	src/codec/json.h \
+	src/codec/jwt.c \
+	src/codec/jwt.h \
 	src/codec/line.c \
 	src/codec/line.h \
 	src/codec/oauth_answer.c \

@@ -154,3 +154,14 @@ TESTS += tests/fuzz/replay_recipient
 tests_fuzz_replay_recipient_SOURCES = tests/fuzz/fuzz_recipient.c tests/fuzz/replay.c
 tests_fuzz_replay_recipient_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_replay_recipient_LDADD = $(FUZZ_CODEC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_jwt
+tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c
+tests_fuzz_fuzz_jwt_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_jwt_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_jwt_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_jwt
+TESTS += tests/fuzz/replay_jwt
+tests_fuzz_replay_jwt_SOURCES = tests/fuzz/fuzz_jwt.c tests/fuzz/replay.c
+tests_fuzz_replay_jwt_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_jwt_LDADD = $(FUZZ_CODEC_LIBS)
