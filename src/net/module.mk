@@ -20,6 +20,8 @@ libnet_a_SOURCES = \
 	src/net/loop_task.h \
 	src/net/resolve.c \
 	src/net/resolve.h \
+	src/net/sign.c \
+	src/net/sign.h \
 	src/net/tls.h \
 	src/net/tls_client.c \
 	src/net/tls_memory.c \

@@ -137,6 +137,12 @@ tests_unit_test_net_fetch_SOURCES = tests/unit/test_net_fetch.c
 tests_unit_test_net_fetch_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_net_fetch_LDADD = libnet.a $(NET_FETCH_LIBS) $(UNIT_NET_LIBS)
 
+check_PROGRAMS += tests/unit/test_net_sign
+TESTS += tests/unit/test_net_sign
+tests_unit_test_net_sign_SOURCES = tests/unit/test_net_sign.c
+tests_unit_test_net_sign_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_sign_LDADD = $(UNIT_NET_LIBS)
+
 check_PROGRAMS += tests/unit/test_net_http
 TESTS += tests/unit/test_net_http
 tests_unit_test_net_http_SOURCES = tests/unit/test_net_http.c
