@@ -224,25 +224,44 @@ static void add_plain(struct buf *b, const struct sasl_client_identity *id)
 	buf_add(b, id->credential);
 }
 
+static void add_user(struct buf *b, const struct sasl_client_identity *id)
+{
+	buf_add(b, id->user);
+}
+
+static bool identity_is_sound(const struct sasl_client_identity *id)
+{
+	return id->user.len && id->credential.len && !breaks_out(id->user) &&
+	       !breaks_out(id->credential) && !breaks_out(id->host);
+}
+
 bool sasl_client_message(struct secret *out, enum sasl_mechanism m,
 			 const struct sasl_client_identity *id)
 {
 	static void (*const add[])(struct buf *,
 				   const struct sasl_client_identity *) = {
 		[SASL_PLAIN] = add_plain,
+		[SASL_LOGIN] = add_user,
 		[SASL_XOAUTH2] = add_xoauth2,
 		[SASL_OAUTHBEARER] = add_oauthbearer,
 	};
 	struct buf b = BUF_SECRET;
 
 	assert(m < SASL_MECHANISM_COUNT);
-	if (!add[m] || id->user.len == 0 || id->credential.len == 0 ||
-	    breaks_out(id->user) || breaks_out(id->credential) ||
-	    breaks_out(id->host))
+	if (!add[m] || !identity_is_sound(id))
 		return false;
 	add[m](&b, id);
 	base64_encode_secret(out, buf_span(&b));
 	buf_clear(&b);
+	return true;
+}
+
+bool sasl_client_next(struct secret *out, enum sasl_mechanism m,
+		      const struct sasl_client_identity *id)
+{
+	if (m != SASL_LOGIN || !identity_is_sound(id))
+		return false;
+	base64_encode_secret(out, id->credential);
 	return true;
 }
 
@@ -255,12 +274,12 @@ static size_t auth_line_len(enum sasl_mechanism m, size_t encoded)
 
 bool sasl_initial_fits_smtp(enum sasl_mechanism m, size_t encoded)
 {
-	return auth_line_len(m, encoded) <= 512;
+	return m != SASL_LOGIN && auth_line_len(m, encoded) <= 512;
 }
 
 bool sasl_initial_fits_pop3(enum sasl_mechanism m, size_t encoded)
 {
-	return auth_line_len(m, encoded) <= 255;
+	return m != SASL_LOGIN && auth_line_len(m, encoded) <= 255;
 }
 
 static void copy_text(char *out, size_t size, const struct json *j,

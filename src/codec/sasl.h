@@ -1,7 +1,7 @@
 /*
  * SASL as mail speaks it. Server side towards clients: PLAIN (RFC 4616) and
  * LOGIN, as a small dialogue. Client side towards providers: XOAUTH2,
- * OAUTHBEARER (RFC 7628) and PLAIN: the one message to send, and what the
+ * OAUTHBEARER (RFC 7628), PLAIN and LOGIN: what to send, and what the
  * challenge after a refusal says.
  *
  * All messages are base64 as on the wire of SMTP, IMAP and POP3; the prefix
@@ -82,23 +82,30 @@ void sasl_server_clear(struct sasl_server *s);
 
 struct sasl_client_identity {
 	struct span user;       /* the mailbox */
-	struct span credential; /* access token; the password for PLAIN */
+	struct span credential; /* access token; PLAIN, LOGIN: password */
 	struct span host;       /* of the provider, for OAUTHBEARER */
 	uint16_t port;
 };
 
 /*
- * The message, base64. False when the mechanism is none of XOAUTH2,
- * OAUTHBEARER, PLAIN, or when a part has a byte that would break out of it
- * (0x01, CR, LF, NUL) or is empty.
+ * The message, base64; of LOGIN the first, the user name. False when there is
+ * no mechanism, or when a part has a byte that would break out of it (0x01,
+ * CR, LF, NUL) or is empty.
  */
 bool sasl_client_message(struct secret *out, enum sasl_mechanism m,
 			 const struct sasl_client_identity *id) MB_MUSTCHECK;
+/*
+ * What follows when the server then asks for more: the password of LOGIN.
+ * False for the others, and as above.
+ */
+bool sasl_client_next(struct secret *out, enum sasl_mechanism m,
+		      const struct sasl_client_identity *id) MB_MUSTCHECK;
 
 /*
  * May the message (encoded bytes) go on the command line? SMTP: 512 bytes in
  * all (RFC 4954 §4); POP3: 255 (RFC 2449 §4). Else send the command alone and
- * the message after the server's challenge.
+ * the message after the server's challenge. Never with LOGIN: servers that
+ * offer nothing else are of a time before initial responses.
  */
 bool sasl_initial_fits_smtp(enum sasl_mechanism m, size_t encoded);
 bool sasl_initial_fits_pop3(enum sasl_mechanism m, size_t encoded);

@@ -16,7 +16,7 @@ enum state {
 	AT_CAPABILITY,
 	AT_STARTTLS,
 	AT_HANDSHAKE,
-	AT_AUTH,       /* the command alone was sent */
+	AT_AUTH,       /* the command alone, or LOGIN but for the password */
 	AT_AUTH_TOKEN, /* the token was sent */
 	AT_AUTH_DUMMY, /* a failure challenge was answered */
 	AT_PROBE,
@@ -182,14 +182,76 @@ static bool message(struct imap_client *c, struct secret *out)
 	return false;
 }
 
+/* LOGIN is the command of that name: nobody offers AUTH=LOGIN alone. */
+static void choose_mechanism(struct imap_client *c)
+{
+	const unsigned passwords = SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_LOGIN);
+	unsigned wanted = sasl_set_from_list(span_str(c->mechanisms));
+
+	c->mechanism = sasl_choose(span_str(c->mechanisms),
+				   c->caps.mechanisms &
+					   ~SASL_BIT(SASL_LOGIN));
+	if (c->mechanism == SASL_NONE && (wanted & passwords) &&
+	    !(c->caps.flags & IMAP_CAP_LOGINDISABLED))
+		c->mechanism = SASL_LOGIN;
+}
+
+/* The password as a quoted string, where it can be one. */
+static bool quoted_password(const struct imap_client *c, struct buf *out)
+{
+	return imap_add_quoted(out, secret_span(&c->token));
+}
+
+/* Up to the password; one that is not ASCII waits for the server's "+". */
+static void begin_login(struct imap_client *c)
+{
+	struct buf user = BUF_INIT, word = BUF_SECRET;
+	char literal[32];
+	bool quoted = quoted_password(c, &word);
+
+	buf_clear(&word);
+	if (!imap_add_quoted(&user, span_str(c->user)) ||
+	    memchr(c->token.data, '\0', c->token.len)) {
+		fail(c, CONN_OK, "user or password cannot be sent");
+		buf_clear(&user);
+		return;
+	}
+	command(c, "LOGIN ");
+	conn_write(c->conn, buf_span(&user));
+	conn_write_str(c->conn, " ");
+	buf_clear(&user);
+	if (quoted) {
+		set_state(c, AT_AUTH_TOKEN);
+		return;
+	}
+	snprintf(literal, sizeof(literal), "{%zu}\r\n", c->token.len);
+	conn_write_str(c->conn, literal);
+}
+
+static void send_password(struct imap_client *c)
+{
+	struct buf word = BUF_SECRET;
+
+	if (!quoted_password(c, &word))
+		buf_add(&word, secret_span(&c->token));
+	conn_write(c->conn, buf_span(&word));
+	buf_clear(&word);
+}
+
 static void enter_auth(struct imap_client *c)
 {
-	c->mechanism = sasl_choose(span_str(c->mechanisms), c->caps.mechanisms);
+	choose_mechanism(c);
 	if (c->mechanism == SASL_NONE) {
 		fail(c, CONN_OK, "the provider offers no mechanism we know");
 		return;
 	}
+	/* what comes now may be a password: ways here lead through TLS */
+	assert(c->tls == TLS_IMPLICIT || conn_is_tls(c->conn));
 	conn_set_secret(c->conn, true);
+	if (c->mechanism == SASL_LOGIN) {
+		begin_login(c);
+		return;
+	}
 	command(c, "AUTHENTICATE ");
 	conn_write_str(c->conn, sasl_name(c->mechanism));
 	if (c->caps.flags & IMAP_CAP_SASL_IR) {
@@ -205,9 +267,12 @@ static void enter_auth_token(struct imap_client *c)
 {
 	struct secret m = SECRET_NONE;
 
-	if (!message(c, &m))
+	if (c->mechanism == SASL_LOGIN)
+		send_password(c);
+	else if (message(c, &m))
+		conn_write(c->conn, secret_span(&m));
+	else
 		return;
-	conn_write(c->conn, secret_span(&m));
 	conn_write_str(c->conn, "\r\n");
 	secret_clear(&m);
 	/* from here on a list is that of who is logged in */

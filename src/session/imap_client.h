@@ -1,7 +1,11 @@
 /*
- * Logs in to a provider's IMAP server with a token and proves that the mailbox
- * is really connected (Exchange says OK and then "User is authenticated but
- * not connected"), then hands the conn over.
+ * Logs in to a provider's IMAP server with a token, or a password, and proves
+ * that the mailbox is really connected (Exchange says OK and then "User is
+ * authenticated but not connected"), then hands the conn over.
+ *
+ * A password goes by AUTHENTICATE PLAIN where that is offered, else by the
+ * command LOGIN (RFC 3501 §6.2.3) unless the server says LOGINDISABLED; TLS is
+ * there before, always.
  */
 #ifndef SESSION_IMAP_CLIENT_H
 #define SESSION_IMAP_CLIENT_H

@@ -19,6 +19,8 @@ void smtp_client_enter_auth(struct smtp_client *c);
 void smtp_client_reply_auth(struct smtp_client *c);
 void smtp_client_enter_auth_token(struct smtp_client *c);
 void smtp_client_reply_auth_token(struct smtp_client *c);
+void smtp_client_enter_auth_password(struct smtp_client *c);
+void smtp_client_reply_auth_password(struct smtp_client *c);
 void smtp_client_enter_auth_dummy(struct smtp_client *c);
 void smtp_client_reply_auth_dummy(struct smtp_client *c);
 void smtp_client_enter_quit(struct smtp_client *c);

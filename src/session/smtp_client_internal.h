@@ -24,8 +24,8 @@ enum smtp_client_state {
 	CLIENT_STARTTLS,
 	CLIENT_HANDSHAKE,
 	CLIENT_AUTH,       /* the command alone was sent */
-	CLIENT_AUTH_TOKEN, /* the token was sent */
-	CLIENT_AUTH_DUMMY, /* a failure challenge was answered */
+	CLIENT_AUTH_TOKEN, /* the token was sent, or LOGIN's user name */
+	CLIENT_AUTH_PASSWORD, CLIENT_AUTH_DUMMY, /* the challenge's answer */
 	CLIENT_READY,
 	CLIENT_UNSENDABLE, /* refused here, the provider hears nothing */
 	CLIENT_RSET,

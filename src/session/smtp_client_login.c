@@ -69,7 +69,7 @@ void smtp_client_enter_handshake(struct smtp_client *c)
 /* ---- AUTH ---- */
 
 /* False, and the end noted, when the token cannot be sent. */
-static bool message(struct smtp_client *c, struct secret *out)
+static bool message(struct smtp_client *c, struct secret *out, bool next)
 {
 	const struct sasl_client_identity id = {
 		.user = span_str(c->user),
@@ -78,7 +78,10 @@ static bool message(struct smtp_client *c, struct secret *out)
 		.port = c->port,
 	};
 
-	if (sasl_client_message(out, c->mechanism, &id))
+	/* what comes now may be a password: ways here lead through TLS */
+	assert(c->tls == TLS_IMPLICIT || conn_is_tls(c->conn));
+	if (next ? sasl_client_next(out, c->mechanism, &id) :
+		   sasl_client_message(out, c->mechanism, &id))
 		return true;
 	smtp_client_end(c, CONN_OK, "user or token cannot be sent");
 	return false;
@@ -94,7 +97,7 @@ void smtp_client_enter_auth(struct smtp_client *c)
 				"the provider offers no mechanism we know");
 		return;
 	}
-	if (!message(c, &m))
+	if (!message(c, &m, false))
 		return;
 	conn_set_secret(c->conn, true);
 	conn_write_str(c->conn, "AUTH ");
@@ -117,15 +120,25 @@ void smtp_client_reply_auth(struct smtp_client *c)
 		smtp_client_end_by_reply(c);
 }
 
-void smtp_client_enter_auth_token(struct smtp_client *c)
+static void send_message(struct smtp_client *c, bool next)
 {
 	struct secret m = SECRET_NONE;
 
-	if (!message(c, &m))
+	if (!message(c, &m, next))
 		return;
 	conn_write(c->conn, secret_span(&m));
 	conn_write_str(c->conn, "\r\n");
 	secret_clear(&m);
+}
+
+void smtp_client_enter_auth_token(struct smtp_client *c)
+{
+	send_message(c, false);
+}
+
+void smtp_client_enter_auth_password(struct smtp_client *c)
+{
+	send_message(c, true);
 }
 
 static void authenticated(struct smtp_client *c)
@@ -147,6 +160,18 @@ static void challenged(struct smtp_client *c)
 }
 
 void smtp_client_reply_auth_token(struct smtp_client *c)
+{
+	if (smtp_client_class(c) == 2)
+		authenticated(c);
+	else if (smtp_client_class(c) == 3 && c->mechanism == SASL_LOGIN)
+		smtp_client_set_state(c, CLIENT_AUTH_PASSWORD);
+	else if (smtp_client_class(c) == 3)
+		challenged(c);
+	else
+		smtp_client_end_by_reply(c);
+}
+
+void smtp_client_reply_auth_password(struct smtp_client *c)
 {
 	if (smtp_client_class(c) == 2)
 		authenticated(c);

@@ -68,6 +68,20 @@ static void check_plain(const struct secret *message,
 	sasl_server_clear(&s);
 }
 
+static void check_login(const struct secret *message,
+			const struct sasl_client_identity *id)
+{
+	struct secret next = SECRET_NONE, plain = SECRET_NONE;
+
+	FUZZ_CHECK(base64_decode_secret(&plain, secret_span(message)));
+	FUZZ_CHECK(span_equal(secret_span(&plain), id->user));
+	FUZZ_CHECK(sasl_client_next(&next, SASL_LOGIN, id));
+	FUZZ_CHECK(base64_decode_secret(&plain, secret_span(&next)));
+	FUZZ_CHECK(span_equal(secret_span(&plain), id->credential));
+	secret_clear(&next);
+	secret_clear(&plain);
+}
+
 static size_t count(struct span s, char c)
 {
 	size_t n = 0;
@@ -111,6 +125,8 @@ static void run_client(struct span in, enum sasl_mechanism m)
 	if (sasl_client_message(&message, m, &id)) {
 		if (m == SASL_PLAIN)
 			check_plain(&message, &id);
+		else if (m == SASL_LOGIN)
+			check_login(&message, &id);
 		else
 			check_bearer(&message, m, &id);
 	}
@@ -140,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run_server(in, option & 1 ? SASL_PLAIN : SASL_LOGIN, option & 2,
 		   option & 4);
 	run_client(in, SASL_PLAIN);
+	run_client(in, SASL_LOGIN);
 	run_client(in, SASL_XOAUTH2);
 	run_client(in, SASL_OAUTHBEARER);
 	run_failure(in, option & 8);

@@ -162,6 +162,22 @@ static void test_client_messages(void)
 		      SPAN("n,a=a=3D=2C@b.c,\001host=imap.example.test\001"
 			   "port=993\001auth=Bearer ya29.tok\001\001"));
 	check_message(SASL_PLAIN, "a@b.c", SPAN("\0a@b.c\0ya29.tok"));
+	check_message(SASL_LOGIN, "a@b.c", SPAN("a@b.c"));
+}
+
+static void test_client_login(void)
+{
+	struct sasl_client_identity id = { SPAN("u"), SPAN("p w"), SPAN("h"),
+					   1 };
+	struct secret out = SECRET_NONE;
+
+	CHECK(sasl_client_next(&out, SASL_LOGIN, &id));
+	CHECK_SPAN(secret_span(&out), SPAN("cCB3"));
+	CHECK(!sasl_client_next(&out, SASL_PLAIN, &id));
+	CHECK(!sasl_client_next(&out, SASL_XOAUTH2, &id));
+	id.credential = SPAN("p\nw");
+	CHECK(!sasl_client_next(&out, SASL_LOGIN, &id));
+	secret_clear(&out);
 }
 
 static void test_client_refuses(void)
@@ -174,8 +190,7 @@ static void test_client_refuses(void)
 	struct secret out = SECRET_NONE;
 
 	for (int m = 0; m < SASL_MECHANISM_COUNT; m++) {
-		bool possible = m == SASL_PLAIN || m == SASL_XOAUTH2 ||
-				m == SASL_OAUTHBEARER;
+		bool possible = m != SASL_NONE;
 
 		CHECK(sasl_client_message(&out, m, &id) == possible);
 		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -199,6 +214,8 @@ static void test_line_limits(void)
 	CHECK(!sasl_initial_fits_smtp(SASL_OAUTHBEARER, 494));
 	CHECK(sasl_initial_fits_pop3(SASL_XOAUTH2, 240));
 	CHECK(!sasl_initial_fits_pop3(SASL_XOAUTH2, 241));
+	CHECK(!sasl_initial_fits_smtp(SASL_LOGIN, 4));
+	CHECK(!sasl_initial_fits_pop3(SASL_LOGIN, 4));
 }
 
 static const struct {
@@ -266,6 +283,7 @@ UNIT_MAIN("sasl", { "names", test_names }, { "choice", test_choice },
 	  { "plain", test_plain }, { "plain cases", test_plain_cases },
 	  { "login", test_login }, { "broken off", test_broken_off },
 	  { "client messages", test_client_messages },
+	  { "client login", test_client_login },
 	  { "client refuses", test_client_refuses },
 	  { "line limits", test_line_limits },
 	  { "failure challenge", test_failure_challenge },

@@ -231,6 +231,76 @@ static void test_refused_script(void)
 }
 RIG_BOTH(test_refused)
 
+static void test_passwords_script(void)
+{
+	struct stage t;
+
+	prepare(&t);
+	t.config.mechanisms = "plain login";
+	begin(&t);
+	rig_say(&t.r, GREETING);
+	rig_expect(&t.r, "m1 AUTHENTICATE PLAIN AHVAeC50ZXN0AFQ=\r\n");
+	rig_say(&t.r, "m1 NO [AUTHENTICATIONFAILED] wrong\r\n");
+	RIG_UNTIL(&t.r, t.failures);
+	CHECK(t.f.at_login);
+	finish_failed(&t, "AUTHENTICATIONFAILED", "wrong");
+
+	prepare(&t);
+	t.config.mechanisms = "plain login";
+	secret_set(&t.token, SPAN("a \"b\\"));
+	begin(&t);
+	rig_say(&t.r, "* OK [CAPABILITY IMAP4rev1 AUTH=LOGIN] x\r\n");
+	rig_expect(&t.r, "m1 LOGIN \"u@x.test\" \"a \\\"b\\\\\"\r\n");
+	rig_say(&t.r, "m1 OK [CAPABILITY IMAP4rev1] in\r\n");
+	rig_expect(&t.r, "m2 LIST \"\" \"\"\r\n");
+	rig_say(&t.r, "m2 OK done\r\n");
+	finish_ready(&t, "IMAP4rev1", "");
+}
+RIG_BOTH(test_passwords)
+
+static void test_password_literal_script(void)
+{
+	struct stage t;
+
+	prepare(&t);
+	t.config.mechanisms = "login";
+	secret_set(&t.token, SPAN("gr\xc3\xbcn"));
+	begin(&t);
+	rig_say(&t.r, "* OK [CAPABILITY IMAP4rev1] x\r\n");
+	rig_expect(&t.r, "m1 LOGIN \"u@x.test\" {5}\r\n");
+	rig_say(&t.r, "+ go\r\n");
+	rig_expect(&t.r, "gr\xc3\xbcn\r\n");
+	rig_say(&t.r, "m1 NO wrong\r\n");
+	RIG_UNTIL(&t.r, t.failures);
+	CHECK(t.f.at_login);
+	finish_failed(&t, "", "wrong");
+}
+RIG_BOTH(test_password_literal)
+
+/* A token is never sent as a password, nor a password where none is taken. */
+static void test_no_password_script(void)
+{
+	struct stage t;
+
+	start(&t, "* OK [CAPABILITY IMAP4rev1] x\r\n");
+	finish_failed(&t, "", NULL);
+	prepare(&t);
+	t.config.mechanisms = "plain login";
+	begin(&t);
+	rig_say(&t.r, "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED "
+		      "AUTH=XOAUTH2] x\r\n");
+	finish_failed(&t, "", NULL);
+	prepare(&t);
+	t.config.mechanisms = "plain login";
+	t.config.tls = TLS_STARTTLS;
+	begin(&t);
+	rig_say(&t.r, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\r\n");
+	RIG_UNTIL(&t.r, t.failures);
+	CHECK_INT(t.f.transport, CONN_TLS);
+	finish_failed(&t, "", NULL);
+}
+RIG_BOTH(test_no_password)
+
 static void test_bye_script(void)
 {
 	struct stage t;
@@ -396,7 +466,9 @@ UNIT_MAIN("imap_client", { "short way", test_short_way },
 	  { "long way", test_long_way },
 	  { "untagged list", test_untagged_list },
 	  { "not connected", test_not_connected },
-	  { "refused", test_refused }, { "bye", test_bye },
+	  { "refused", test_refused }, { "passwords", test_passwords },
+	  { "password as a literal", test_password_literal },
+	  { "no password", test_no_password }, { "bye", test_bye },
 	  { "starttls", test_starttls }, { "starttls bad", test_starttls_bad },
 	  { "garbage", test_garbage }, { "endless line", test_endless_line },
 	  { "endless literal", test_endless_literal },

@@ -684,6 +684,46 @@ static void test_long_token_script(void)
 }
 RIG_BOTH(test_long_token)
 
+static void test_passwords_script(void)
+{
+	struct stage t;
+
+	prepare(&t);
+	t.config.mechanisms = "plain login";
+	to_auth(&t, "250-x\r\n250 AUTH LOGIN PLAIN XOAUTH2\r\n");
+	rig_expect(&t.r, "AUTH PLAIN AHVAeC50ZXN0AFQ=\r\n");
+	rig_say(&t.r, "235 ok\r\n");
+	RIG_UNTIL(&t.r, t.readies);
+	finish(&t);
+	prepare(&t);
+	t.config.mechanisms = "plain login";
+	to_auth(&t, "250-x\r\n250 AUTH LOGIN\r\n");
+	rig_expect(&t.r, "AUTH LOGIN\r\n");
+	rig_say(&t.r, "334 VXNlcm5hbWU6\r\n");
+	rig_expect(&t.r, "dUB4LnRlc3Q=\r\n");
+	rig_say(&t.r, "334 UGFzc3dvcmQ6\r\n");
+	rig_expect(&t.r, "VA==\r\n");
+	rig_say(&t.r, "235 ok\r\n");
+	RIG_UNTIL(&t.r, t.readies);
+	finish(&t);
+	prepare(&t);
+	t.config.mechanisms = "login";
+	to_auth(&t, "250-x\r\n250 AUTH LOGIN PLAIN\r\n");
+	rig_expect(&t.r, "AUTH LOGIN\r\n");
+	rig_say(&t.r, "334 \r\n");
+	rig_expect(&t.r, "dUB4LnRlc3Q=\r\n");
+	rig_say(&t.r, "334 \r\n");
+	rig_expect(&t.r, "VA==\r\n");
+	/* one more question makes no sense */
+	rig_say(&t.r, "334 \r\n");
+	rig_expect(&t.r, "*\r\n");
+	rig_say(&t.r, "535 5.7.8 no\r\n");
+	ended(&t, SMTP_STAGE_AUTH, 535);
+	CHECK_INT(t.readies, 0);
+	finish(&t);
+}
+RIG_BOTH(test_passwords)
+
 static void test_refused_login_script(void)
 {
 	static const struct {
@@ -1043,6 +1083,7 @@ UNIT_MAIN("smtp_client", { "pipelined", test_pipelined },
 	  { "refused in body", test_refused_in_body }, { "421", test_421 },
 	  { "oauthbearer challenge", test_oauthbearer_challenge },
 	  { "long token", test_long_token },
+	  { "passwords", test_passwords },
 	  { "refused login", test_refused_login },
 	  { "starttls", test_starttls },
 	  { "starttls refused", test_starttls_refused },
