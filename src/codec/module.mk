@@ -36,10 +36,14 @@ libcodec_a_SOURCES = \
 	src/codec/oauth_error.h \
 	src/codec/oauth_request.c \
 	src/codec/oauth_request.h \
+	src/codec/printed_token.c \
+	src/codec/printed_token.h \
 	src/codec/recipient.c \
 	src/codec/recipient.h \
 	src/codec/sasl.c \
 	src/codec/sasl.h \
+	src/codec/service_account.c \
+	src/codec/service_account.h \
 	src/codec/smtp_command.c \
 	src/codec/smtp_command.h \
 	src/codec/smtp_data.c \

@@ -1,9 +1,13 @@
 /*
  * JSON Web Tokens: claims that were read are clean, within their room and
- * come back from a token that is made of them; what is no token has none.
+ * come back from a token that is made of them; what is no token has none. And
+ * what else credentials are read from: what a command printed, the key of a
+ * service account.
  */
 #include "codec/base64.h"
 #include "codec/jwt.h"
+#include "codec/printed_token.h"
+#include "codec/service_account.h"
 #include "fuzz.h"
 
 #define LIMIT 8192
@@ -52,13 +56,40 @@ static void run(struct span token)
 		FUZZ_CHECK(!*c.issuer && !*c.email && !c.expires_s);
 }
 
+static void run_printed(struct span in)
+{
+	struct printed_token t = { SECRET_NONE, 0 };
+	const char *why = printed_token_parse(in, LIMIT, &t);
+	char words[64];
+
+	FUZZ_CHECK(secret_is_set(&t.token) == !why && t.life_s >= 0);
+	for (size_t i = 0; i < t.token.len; i++)
+		FUZZ_CHECK(t.token.data[i] > ' ' && t.token.data[i] <= '~');
+	printed_words(in, words, sizeof(words));
+	check_text(words, sizeof(words));
+	printed_token_clear(&t);
+}
+
+static void run_service_account(struct span in)
+{
+	struct service_account s = { .key = SECRET_NONE };
+	const char *why = service_account_parse(in, &s);
+
+	FUZZ_CHECK(secret_is_set(&s.key) == !why && !*s.email == !!why);
+	check_text(s.token_uri, sizeof(s.token_uri));
+	service_account_clear(&s);
+}
+
 /* A token as it is, or the claims of one. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span in = span_of(data, size);
 	struct buf token = BUF_INIT;
+	unsigned option = fuzz_option(&in);
 
-	if (fuzz_option(&in) & 1) {
+	run_printed(in);
+	run_service_account(in);
+	if (option & 1) {
 		run(in);
 		return 0;
 	}

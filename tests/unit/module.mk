@@ -92,6 +92,12 @@ tests_unit_test_codec_oauth_SOURCES = tests/unit/test_codec_oauth.c
 tests_unit_test_codec_oauth_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_oauth_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
 
+check_PROGRAMS += tests/unit/test_codec_credentials
+TESTS += tests/unit/test_codec_credentials
+tests_unit_test_codec_credentials_SOURCES = tests/unit/test_codec_credentials.c
+tests_unit_test_codec_credentials_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_credentials_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
+
 check_PROGRAMS += tests/unit/test_codec_jwt
 TESTS += tests/unit/test_codec_jwt
 tests_unit_test_codec_jwt_SOURCES = tests/unit/test_codec_jwt.c
