@@ -53,7 +53,7 @@ static enum ctl_exit choose_method(struct ctl *ctl, const struct args *a,
 	if (span_is(json_get_text(answer.doc, "flow"), "device_code"))
 		*method = METHOD_DEVICE;
 	else
-		*method = ctl->has_web ? METHOD_BROWSER : METHOD_PASTE;
+		*method = ctl->web ? METHOD_BROWSER : METHOD_PASTE;
 	api_clear(&answer);
 	return CTL_FINE;
 }
@@ -76,19 +76,34 @@ static enum ctl_exit begin(struct ctl *ctl, const char *address,
 
 /* ---- what to do ---- */
 
-static void tell_url(struct buf *out, const struct json *auth,
-		     enum method method)
+/* Whoever sits at another machine has two ways; the first needs ssh. */
+static void tell_waiting(struct buf *out, const struct ctl *ctl)
+{
+	const char *port = ctl->web ? strrchr(ctl->web, ':') : NULL;
+
+	buf_add_str(out, "\n\nWaiting for the browser to come back. With a "
+			 "browser on another machine, ");
+	if (port)
+		buf_printf(out, "let it come\nback through ssh, from there: "
+				"ssh -L %s:%s THIS-MACHINE\n"
+				"or stop this and use --paste.\n",
+			   port + 1, ctl->web);
+	else
+		buf_add_str(out, "stop\nthis and use --paste.\n");
+}
+
+static void tell_url(struct buf *out, const struct ctl *ctl,
+		     const struct json *auth, enum method method)
 {
 	buf_add_str(out, "Open this address in a browser and sign in as ");
 	text_add(out, json_get_text(auth, "account"));
 	buf_add_str(out, ":\n\n");
 	text_add(out, json_get_text(auth, "url"));
-	buf_add_str(out, method == METHOD_PASTE ?
-			     "\n\nThe browser ends at a page that may not "
-			     "load. Paste its address here.\n" :
-			     "\n\nWaiting for the browser to come back; with "
-			     "a browser on another machine,\nstop this and use "
-			     "--paste.\n");
+	if (method == METHOD_PASTE)
+		buf_add_str(out, "\n\nThe browser ends at a page that may not "
+				 "load. Paste its address here.\n");
+	else
+		tell_waiting(out, ctl);
 }
 
 static void tell_code(struct buf *out, const struct json *auth)
@@ -143,7 +158,7 @@ static void tell(struct ctl *ctl, const struct json *auth, enum method method)
 	if (method == METHOD_DEVICE)
 		tell_code(&out, auth);
 	else
-		tell_url(&out, auth, method);
+		tell_url(&out, ctl, auth, method);
 	ctl_print(&out);
 	if (method == METHOD_BROWSER)
 		open_browser(ctl, json_get_text(auth, "url"));

@@ -27,7 +27,7 @@ struct screen {
 struct ctl {
 	const char *socket;
 	bool json;
-	bool has_web; /* the configuration has [admin] web */
+	const char *web; /* [admin] web, "127.0.0.1:8025"; or NULL */
 	struct screen screen;
 };
 

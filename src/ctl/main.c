@@ -69,7 +69,7 @@ static bool find_socket(const struct options *o, struct config **c,
 {
 	*c = read_config(o->ini ? o->ini : DEFAULT_INI);
 	ctl->socket = o->socket;
-	ctl->has_web = *c && (*c)->admin_web;
+	ctl->web = *c ? (*c)->admin_web : NULL;
 	if (ctl->socket)
 		return true;
 	if (*c)

@@ -460,6 +460,16 @@ class Auth(Case):
         self.assertIn('https://x/d', out)
         self.assertIn('a@b is signed in', out)
 
+    def test_browser_elsewhere_comes_back_through_ssh(self):
+        ini = f'{self.dir}/web.ini'
+        with open(ini, 'w', encoding='ascii') as f:
+            f.write('[admin]\nweb = 127.0.0.1:8025\n')
+        self.signs_in([self.DONE])
+        done = subprocess.run(
+            [CTL, '-c', ini, '-s', self.socket, 'auth', 'a@b', '--browser'],
+            capture_output=True, timeout=PATIENCE, check=True)
+        self.assertIn(b'ssh -L 8025:127.0.0.1:8025 ', done.stdout)
+
     def test_paste(self):
         url = 'http://localhost/?code=c&state=s'
         self.signs_in([], self.DONE)
