@@ -38,6 +38,7 @@ void config_free(struct config **cp)
 	mem_free(c->admin_web);
 	mem_free(c->admin_web_url);
 	mem_free(c->oauth_proxy);
+	secret_clear(&c->oauth_proxy_login);
 	mem_free(c->notify_command);
 	mem_free(c->notify_webhook);
 	mem_free(c->notify_webhook_secret_file);

@@ -98,6 +98,7 @@ struct config {
 	int64_t command_timeout, auth_delay, auth_timeout, provider_timeout;
 	/* [oauth] */
 	char *oauth_proxy; /* "http://host:3128", "socks5h://..."; or NULL */
+	struct secret oauth_proxy_login; /* "name:password", percent-encoded */
 	/* [notify] */
 	char *notify_command, *notify_webhook, *notify_webhook_secret_file,
 		*notify_mail_account, *notify_operator;
@@ -207,6 +208,12 @@ struct config *config_parse(const struct config_blobs *b,
 struct config *config_read(const struct config_blobs *b,
 			   struct config_errors *errors) MB_MUSTCHECK;
 void config_free(struct config **cp);
+/*
+ * The ini without name and password of [oauth] proxy, for roles that have no
+ * use for them; false when it has none.
+ */
+bool config_without_proxy_login(const struct config_blob *ini,
+				struct buf *out) MB_MUSTCHECK;
 /*
  * A folder for each role that writes, so that none needs the right to reach
  * into another's. Fresh strings.

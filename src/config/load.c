@@ -127,6 +127,25 @@ static void add_refs(struct config_blobs *out, const struct file_refs *refs,
 	}
 }
 
+/* The password of a proxy makes the ini itself a secret. */
+static void check_ini_mode(const struct ini_file *ini,
+			   struct config_errors *errors)
+{
+	static char key[] = "proxy";
+	const struct file_ref f = { (char *)ini->path, (char *)ini->path,
+				    ini_line(ini, "oauth", "proxy"), key,
+				    true };
+	int fd;
+
+	if (!secret_is_set(&ini->config->oauth_proxy_login))
+		return;
+	fd = open_file(f.path);
+	if (fd < 0)
+		return;
+	check_mode(fd, &f, errors);
+	close(fd);
+}
+
 static void listen_refs(const struct ini_file *f, struct file_refs *refs)
 {
 	for (size_t i = 0; i < f->config->n_listens; i++) {
@@ -187,6 +206,7 @@ void config_load(const char *ini_path, struct config_blobs *out,
 	if (!blob)
 		return;
 	ini_read(blob, &ini, &ignored);
+	check_ini_mode(&ini, errors);
 	listen_refs(&ini, &refs);
 	if (ini.config->notify_webhook_secret_file)
 		file_refs_add(&refs, ini.config->notify_webhook_secret_file,

@@ -22,6 +22,8 @@ libconfig_a_SOURCES = \
 	src/config/option.def \
 	src/config/option.h \
 	src/config/providers.c \
+	src/config/proxy.c \
+	src/config/proxy.h \
 	src/config/unserved.c \
 	src/config/unserved.h \
 	src/config/value.c \
@@ -50,6 +52,11 @@ TESTS += tests/unit/test_config_load
 tests_unit_test_config_load_SOURCES = tests/unit/test_config_load.c
 tests_unit_test_config_load_CPPFLAGS = $(CONFIG_TEST_CPPFLAGS)
 tests_unit_test_config_load_LDADD = $(CONFIG_LIBS) $(CUNIT_LIBS)
+check_PROGRAMS += tests/unit/test_config_proxy
+TESTS += tests/unit/test_config_proxy
+tests_unit_test_config_proxy_SOURCES = tests/unit/test_config_proxy.c
+tests_unit_test_config_proxy_CPPFLAGS = $(CONFIG_TEST_CPPFLAGS)
+tests_unit_test_config_proxy_LDADD = $(CONFIG_LIBS) $(CUNIT_LIBS)
 
 check_PROGRAMS += tests/unit/test_config_accounts
 TESTS += tests/unit/test_config_accounts

@@ -19,6 +19,7 @@ enum option_kind {
 	KIND_NETWORKS,
 	KIND_WEB,       /* one address, or none: NULL */
 	KIND_URL,
+	KIND_PROXY,     /* also sets oauth_proxy_login */
 	KIND_MAILBOX,   /* name@domain */
 	KIND_TARGET,    /* of the log */
 	KIND_FORMAT,

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/option.h"
+#include "config/proxy.h"
 #include "net/tls.h"
 
 /* min_tls is a choice: its words stand in the order of the enum. */
@@ -429,6 +430,23 @@ static bool read_url(const struct value *v, struct buf *why)
 	return read_text(v, why);
 }
 
+/* There may be a password in it: what was got is not shown. */
+static bool read_proxy(const struct value *v, struct buf *why)
+{
+	struct config *c = v->owner;
+	char *url;
+
+	if (!proxy_parse(v->text, &url, &c->oauth_proxy_login)) {
+		buf_add_str(why, "expected http://, https://, socks5:// or "
+			    "socks5h:// with host:port, such as "
+			    "http://proxy.example.com:3128; a name and a "
+			    "password stand percent-encoded before the host");
+		return false;
+	}
+	set_text(v->at, url);
+	return true;
+}
+
 static bool read_mailbox(const struct value *v, struct buf *why)
 {
 	if (!is_mailbox(v->text))
@@ -471,6 +489,7 @@ bool option_set(size_t option, void *owner, struct span text, const char *dir,
 		[KIND_NETWORKS] = read_networks,
 		[KIND_WEB] = read_web,
 		[KIND_URL] = read_url,
+		[KIND_PROXY] = read_proxy,
 		[KIND_MAILBOX] = read_mailbox,
 		[KIND_TARGET] = read_target,
 		[KIND_FORMAT] = read_format,

@@ -137,6 +137,8 @@ static void switch_to(struct keeper *k, struct config *config,
 	k->accounts_config = accounts;
 	k->blobs = (struct config_blobs){ NULL, 0 };
 	copy_blobs(&k->blobs, blobs);
+	fetcher_proxy(k->fetcher, config->oauth_proxy,
+		      &config->oauth_proxy_login);
 	accounts_apply(k);
 	logins_apply(k);
 	config_free(&old_config);

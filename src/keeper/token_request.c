@@ -137,6 +137,18 @@ static void mask_secrets(const struct account *a, struct oauth_error *e)
 	client_clear(&c);
 }
 
+static const struct oauth_verdict unreachable = {
+	OAUTH_TRANSIENT, 0, "provider-unreachable",
+	"The provider's sign-in service does not answer",
+	"Nothing to do: it is tried again by itself"
+};
+static const struct oauth_verdict by_proxy = {
+	OAUTH_TRANSIENT, 0, "proxy-failed",
+	"The proxy does not let requests to the sign-in service through",
+	"If it lasts: check proxy in [oauth] of mailbearer.ini, then "
+	"mailbearerctl reload; it is tried again by itself"
+};
+
 void token_refused(const struct account *a, const struct fetch_response *r,
 		   enum oauth_answer answer, const struct oauth_error *error,
 		   struct token_refusal *out)
@@ -144,11 +156,7 @@ void token_refused(const struct account *a, const struct fetch_response *r,
 	*out = (struct token_refusal){ .retry_after_s = r->retry_after_s };
 	if (r->status == 0) {
 		out->lost = r->sent;
-		out->verdict = (struct oauth_verdict){
-			OAUTH_TRANSIENT, 0, "provider-unreachable",
-			"The provider's sign-in service does not answer",
-			"Nothing to do: it is tried again by itself"
-		};
+		out->verdict = r->by_proxy ? by_proxy : unreachable;
 		snprintf(out->error.description, sizeof(out->error.description),
 			 "%s", r->error ? r->error : "");
 	} else {

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <stdio.h>
 #include <sys/queue.h>
 
 #include "base/buf.h"
@@ -21,6 +22,8 @@ struct fetcher {
 	struct timer *timer;
 	struct loop_task reap;
 	bool dead;
+	char *proxy; /* or NULL */
+	struct secret proxy_login;
 	LIST_HEAD(, fetch) fetches;
 };
 
@@ -31,7 +34,7 @@ struct fetch {
 	struct curl_slist *headers;
 	struct buf form, body;
 	size_t max_body;
-	bool too_large, telling;
+	bool too_large, telling, proxied;
 	fetch_fn *fn;
 	void *arg;
 	char error[CURL_ERROR_SIZE];
@@ -103,6 +106,8 @@ static void reap(void *arg)
 
 	curl_multi_cleanup(f->multi);
 	timer_free(&f->timer);
+	mem_free(f->proxy);
+	secret_clear(&f->proxy_login);
 	mem_free(f);
 	curl_global_cleanup();
 }
@@ -130,6 +135,14 @@ struct fetcher *fetcher_new(struct loop *l)
 	curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS,
 			  (long)IDLE_CONNECTIONS);
 	return f;
+}
+
+void fetcher_proxy(struct fetcher *f, const char *url,
+		   const struct secret *login)
+{
+	mem_free(f->proxy);
+	f->proxy = mem_strdup(url);
+	secret_copy(&f->proxy_login, login);
 }
 
 static void wipe_headers(struct curl_slist *headers)
@@ -257,6 +270,42 @@ static void set_form(struct fetch *x, struct span form)
 	must(curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L));
 }
 
+/* A proxy elsewhere has no way to our loopback. */
+static bool is_here(const char *url)
+{
+	static const char *const hosts[] = { "localhost", "127.0.0.1",
+					     "[::1]" };
+	const char *host = strstr(url, "://");
+
+	for (size_t i = 0; host && i < ARRAY_SIZE(hosts); i++) {
+		size_t n = strlen(hosts[i]);
+
+		if (span_starts_nocase(span_str(host + 3),
+				       span_str(hosts[i])) &&
+		    (!host[3 + n] || strchr(":/?#", host[3 + n])))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * "" and not NULL, with which libcurl reads http_proxy and its like: whoever
+ * starts a daemon seldom knows what is in its environment. The login is no
+ * part of the address, which libcurl puts into its messages.
+ */
+static void set_proxy(struct fetch *x, const char *url)
+{
+	const struct fetcher *f = x->fetcher;
+
+	x->proxied = f->proxy && !is_here(url);
+	must(curl_easy_setopt(x->easy, CURLOPT_NOPROXY, ""));
+	must(curl_easy_setopt(x->easy, CURLOPT_PROXY,
+			      x->proxied ? f->proxy : ""));
+	if (x->proxied && secret_is_set(&f->proxy_login))
+		must(curl_easy_setopt(x->easy, CURLOPT_PROXYUSERPWD,
+				      secret_cstr(&f->proxy_login)));
+}
+
 static void set_up(struct fetch *x, const struct fetch_request *r)
 {
 	CURL *e = x->easy;
@@ -278,6 +327,7 @@ static void set_up(struct fetch *x, const struct fetch_request *r)
 	must(curl_easy_setopt(e, CURLOPT_WRITEDATA, x));
 	must(curl_easy_setopt(e, CURLOPT_PRIVATE, x));
 	set_trust(e, r->ca_pem);
+	set_proxy(x, r->url);
 	if (r->form.data)
 		set_form(x, r->form);
 	add_headers(x, r->authorization);
@@ -355,20 +405,60 @@ static void read_answer(struct fetch *x, struct fetch_response *r)
 	r->retry_after_s = retry_after(header(x, "Retry-After"), r->date_s);
 }
 
+/* Did the request itself leave, or only what was to make way for it? */
+static bool was_sent(struct fetch *x)
+{
+	curl_off_t begun = 0;
+	long size = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &size);
+	curl_easy_getinfo(x->easy, CURLINFO_PRETRANSFER_TIME_T, &begun);
+	return size > 0 && (!x->proxied || begun > 0);
+}
+
+/* The status a proxy refused to connect with; 0: it did not. */
+static long proxy_status(struct fetch *x)
+{
+	long status = 0;
+
+	if (x->proxied)
+		curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status / 100 == 2 ? 0 : status;
+}
+
+static bool proxy_failed(struct fetch *x, CURLcode code)
+{
+	return x->proxied &&
+	       (proxy_status(x) || code == CURLE_COULDNT_RESOLVE_PROXY ||
+		code == CURLE_PROXY || code == CURLE_COULDNT_CONNECT);
+}
+
+static void word_failure(struct fetch *x, CURLcode code)
+{
+	long status = proxy_status(x);
+
+	if (x->too_large)
+		snprintf(x->error, sizeof(x->error), "the answer is too large");
+	else if (status)
+		snprintf(x->error, sizeof(x->error),
+			 "the proxy refuses the connection: HTTP status %ld%s",
+			 status, status == 407 ?
+			 ", it wants another name or password" : "");
+	else if (!x->error[0])
+		snprintf(x->error, sizeof(x->error), "%s",
+			 curl_easy_strerror(code));
+}
+
 static void read_failure(struct fetch *x, struct fetch_response *r,
 			 CURLcode code)
 {
-	long sent = 0;
-
-	curl_easy_getinfo(x->easy, CURLINFO_REQUEST_SIZE, &sent);
-	r->sent = sent > 0;
+	r->sent = was_sent(x);
+	r->by_proxy = proxy_failed(x, code);
 	r->type = SPAN_NONE;
 	r->body = SPAN_NONE;
 	r->retry_after_s = -1;
-	if (x->too_large)
-		r->error = "the answer is too large";
-	else
-		r->error = x->error[0] ? x->error : curl_easy_strerror(code);
+	word_failure(x, code);
+	r->error = x->error;
 }
 
 static void tell(struct fetch *x, CURLcode code)

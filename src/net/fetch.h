@@ -26,6 +26,7 @@ struct fetch_response {
 	int status;            /* HTTP status, 0 when there was no answer */
 	const char *error;     /* why there was none, fit for the log */
 	bool sent;             /* the request may have been processed */
+	bool by_proxy;         /* it was the proxy that failed */
 	struct span type;      /* Content-Type */
 	struct span body;      /* valid during the callback, then wiped */
 	int64_t retry_after_s; /* RFC 9110 §10.2.3, both forms; -1 absent */
@@ -35,6 +36,15 @@ struct fetch_response {
 typedef void fetch_fn(void *arg, const struct fetch_response *r);
 
 struct fetcher *fetcher_new(struct loop *l);
+/*
+ * From now on by this proxy: http://, https://, socks5:// (names are looked
+ * up here) or socks5h:// (there), and host:port; NULL: none. login is
+ * "name:password", percent-encoded, or not set. Both are copied. Requests to
+ * this machine's loopback go without; variables of the environment mean
+ * nothing.
+ */
+void fetcher_proxy(struct fetcher *f, const char *url,
+		   const struct secret *login);
 /* Pending requests are dropped; their callbacks are not called. */
 void fetcher_free(struct fetcher **fp);
 

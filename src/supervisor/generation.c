@@ -74,7 +74,9 @@ static unsigned roles_of(const struct config_blob *b, const struct config *c,
 	unsigned roles = 0;
 
 	if (!strcmp(b->name, "ini"))
-		return BIT(ROLE_COUNT) - 1;
+		return secret_is_set(&c->oauth_proxy_login) ?
+			       BIT(ROLE_KEEPER) :
+			       BIT(ROLE_COUNT) - 1;
 	if (!strcmp(b->name, "accounts") || !strcmp(b->name, "providers") ||
 	    !strcmp(b->name, "catalogue"))
 		return BIT(ROLE_KEEPER);
@@ -86,10 +88,11 @@ static unsigned roles_of(const struct config_blob *b, const struct config *c,
 	return roles;
 }
 
-static bool add_file(struct generation *g, const struct config_blob *b,
-		     const struct accounts *a, struct config_errors *errors)
+static bool add_content(struct generation *g, const struct config_blob *b,
+			struct span content, unsigned roles,
+			struct config_errors *errors)
 {
-	int fd = seal(secret_span(&b->content));
+	int fd = seal(content);
 
 	if (fd < 0) {
 		config_error(errors, b->path, 0, "no memory for it: %s",
@@ -97,10 +100,31 @@ static bool add_file(struct generation *g, const struct config_blob *b,
 		return false;
 	}
 	g->files[g->n_files++] = (struct memory_file){
-		mem_strdup(b->name), mem_strdup(b->path), fd,
-		roles_of(b, g->config, a)
+		mem_strdup(b->name), mem_strdup(b->path), fd, roles
 	};
 	return true;
+}
+
+/* A second ini, for roles that must not know the password of a proxy. */
+static bool add_plain_ini(struct generation *g, const struct config_blob *b,
+			  struct config_errors *errors)
+{
+	struct buf plain = BUF_INIT;
+	bool ok = !config_without_proxy_login(b, &plain) ||
+		  add_content(g, b, buf_span(&plain),
+			      (BIT(ROLE_COUNT) - 1) & ~BIT(ROLE_KEEPER),
+			      errors);
+
+	buf_clear(&plain);
+	return ok;
+}
+
+static bool add_file(struct generation *g, const struct config_blob *b,
+		     const struct accounts *a, struct config_errors *errors)
+{
+	return add_content(g, b, secret_span(&b->content),
+			   roles_of(b, g->config, a), errors) &&
+	       (strcmp(b->name, "ini") || add_plain_ini(g, b, errors));
 }
 
 static void add_commands(struct generation *g, const struct accounts *a)
@@ -148,7 +172,7 @@ static struct generation *make(const struct config_blobs *b,
 	unsigned before = errors->count;
 
 	g->config = config_parse(b, errors);
-	g->files = mem_array(b->n, sizeof(*g->files));
+	g->files = mem_array(b->n + 1, sizeof(*g->files));
 	if (a && g->config)
 		certificates_check(g->config, a, b, errors);
 	if (a && g->config && old)

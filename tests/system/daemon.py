@@ -195,9 +195,11 @@ class Daemon:
     def write(self):
         self.file('accounts.yaml', yaml({'accounts': self.accounts}), 0o600)
         self.file('providers.yaml', yaml({'providers': self.providers}))
+        # A proxy with a password makes it a secret.
+        secret = '@' in self.ini.get('oauth', {}).get('proxy', '')
         self.file('mailbearer.ini', ''.join(
             f'[{section}]\n' + ''.join(f'{k} = {v}\n' for k, v in o.items())
-            for section, o in self.ini.items()))
+            for section, o in self.ini.items()), 0o600 if secret else 0o644)
 
     def login(self, address, name=None):
         """A client's account data."""

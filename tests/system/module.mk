@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	tests/system/lab/xoauth2.py \
 	tests/system/loop_disk.py \
 	tests/system/nosync.c \
+	tests/system/proxy.py \
 	tests/system/raw.py \
 	tests/system/run \
 	tests/system/sandbox_case.py \
@@ -58,6 +59,7 @@ EXTRA_DIST += \
 	tests/system/test_notice_routes.py \
 	tests/system/test_pace.py \
 	tests/system/test_power.py \
+	tests/system/test_proxy.py \
 	tests/system/test_queue.py \
 	tests/system/test_replies.py \
 	tests/system/test_scale.py \

@@ -35,6 +35,14 @@ void fetcher_free(struct fetcher **fp)
 	*fp = NULL;
 }
 
+void fetcher_proxy(struct fetcher *f, const char *url,
+		   const struct secret *login)
+{
+	(void)f;
+	(void)url;
+	(void)login;
+}
+
 struct fetch *fetch_start(struct fetcher *fetcher,
 			  const struct fetch_request *r, fetch_fn *fn,
 			  void *arg)

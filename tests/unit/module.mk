@@ -148,6 +148,12 @@ TESTS += tests/unit/test_net_sign
 tests_unit_test_net_sign_SOURCES = tests/unit/test_net_sign.c
 tests_unit_test_net_sign_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_net_sign_LDADD = $(UNIT_NET_LIBS)
+EXTRA_DIST += tests/unit/web_rig.h
+check_PROGRAMS += tests/unit/test_net_proxy
+TESTS += tests/unit/test_net_proxy
+tests_unit_test_net_proxy_SOURCES = tests/unit/test_net_proxy.c
+tests_unit_test_net_proxy_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_proxy_LDADD = libnet.a $(NET_FETCH_LIBS) $(UNIT_NET_LIBS)
 
 check_PROGRAMS += tests/unit/test_net_http
 TESTS += tests/unit/test_net_http
