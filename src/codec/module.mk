@@ -1,5 +1,8 @@
 noinst_LIBRARIES += libcodec.a
 libcodec_a_SOURCES = \
+	src/codec/action.c \
+	src/codec/action.def \
+	src/codec/action.h \
 	src/codec/base64.c \
 	src/codec/base64.h \
 	src/codec/dsn.c \

@@ -32,6 +32,10 @@ static const char *value_of(struct span word, const struct verdict_names *names)
 		return names->client_id;
 	if (span_is(word, "tenant"))
 		return names->tenant;
+	if (span_is(word, "user"))
+		return names->user;
+	if (span_is(word, "portal"))
+		return names->portal;
 	return NULL;
 }
 

@@ -39,9 +39,11 @@ struct verdict_names {
 	const char *account;
 	const char *client_id;
 	const char *tenant;
+	const char *user;   /* who signs in for the account */
+	const char *portal; /* the app's page at the provider */
 };
 
-/* Appends step with {account}, {client_id} and {tenant} filled in. */
+/* Appends step with {account}, {client_id} and so on filled in. */
 void verdict_step(struct buf *out, const char *step,
 		  const struct verdict_names *names);
 

@@ -115,9 +115,9 @@ struct fetch *token_post(struct account *a, const struct client *c,
 
 static void fill_step(const struct account *a, struct token_refusal *out)
 {
-	struct verdict_names names = { a->config->address,
-				       a->config->client_id,
-				       a->config->tenant };
+	struct verdict_names names = { .account = a->config->address,
+				       .client_id = a->config->client_id,
+				       .tenant = a->config->tenant };
 	struct buf step = BUF_INIT;
 
 	verdict_step(&step, out->verdict.step, &names);

@@ -1,12 +1,16 @@
 #include "store/vault.h"
 
 #include "base/mem.h"
+#include "codec/base64.h"
 #include "codec/frame.h"
+#include "net/tls.h"
 #include "store/db.h"
 #include "store/seal.h"
 
 /* Newest generation and the one before it; older ones are gone. */
 #define KEEP_GENERATIONS 2
+/* Of a digest, in a name: 144 bits. */
+#define NAME_SIZE 18
 
 static const char *const steps[] = {
 	"CREATE TABLE grants (account TEXT NOT NULL, generation INTEGER NOT "
@@ -159,6 +163,27 @@ void vault_close(struct vault **vp)
 	secret_clear(&v->key);
 	mem_free(v);
 	*vp = NULL;
+}
+
+/*
+ * Not by the sealing key itself: one key, one use. The kind ends with a NUL,
+ * so that no two kinds and addresses read as the same octets.
+ */
+char *vault_name(const struct vault *v, const char *kind, const char *address)
+{
+	unsigned char key[DIGEST_SIZE], digest[DIGEST_SIZE];
+	struct buf in = BUF_INIT, name = BUF_INIT;
+
+	digest_hmac_sha256(secret_span(&v->key), SPAN("mailbearer names"),
+			   key);
+	buf_add_str(&in, kind);
+	buf_add_char(&in, '\0');
+	buf_add_str(&in, address);
+	digest_hmac_sha256(span_of(key, sizeof(key)), buf_span(&in), digest);
+	base64url_encode(&name, span_of(digest, NAME_SIZE));
+	mem_wipe(key, sizeof(key));
+	buf_clear(&in);
+	return buf_take(&name);
 }
 
 static void grant_place(struct buf *place, const char *account)

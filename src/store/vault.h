@@ -50,6 +50,14 @@ enum store_result vault_grant_touch(struct vault *v, const char *account,
 				    int64_t used_s) MB_MUSTCHECK;
 void vault_grant_clear(struct vault_grant *g);
 
+/*
+ * An unguessable name for an address, the same after a restart: 24 characters
+ * of base64url, by HMAC-SHA256 under a key derived from the sealing key. kind
+ * keeps names for different uses apart.
+ */
+char *vault_name(const struct vault *v, const char *kind,
+		 const char *address) MB_MUSTCHECK;
+
 /* ---- local logins added by `mailbearerctl login add` ---- */
 struct vault_login {
 	char *account;

@@ -47,7 +47,8 @@ ALONE = '''m365-smtp-recipient-thread-limit gmail-smtp-recipient-rate
 
 # The account waits, be it that the provider says 5xx: state and cause.
 HELD = {
-    'm365-smtp-auth-disabled-tenant': ('blocked', 'smtp-auth-disabled'),
+    'm365-smtp-auth-disabled-tenant':
+        ('blocked', 'smtp-auth-disabled-tenant'),
     'm365-smtp-auth-disabled-mailbox': ('blocked', 'smtp-auth-disabled'),
     'm365-smtp-security-defaults': ('blocked', 'security-defaults'),
     'm365-smtp-conditional-access': ('blocked', 'conditional-access'),

@@ -312,6 +312,12 @@ TESTS += tests/unit/test_verdict_reference
 tests_unit_test_verdict_reference_SOURCES = tests/unit/test_verdict_reference.c
 tests_unit_test_verdict_reference_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_verdict_reference_LDADD = libcodec.a $(UNIT_BASE_LIBS) $(JANSSON_LIBS)
+check_PROGRAMS += tests/unit/test_action
+TESTS += tests/unit/test_action
+tests_unit_test_action_SOURCES = tests/unit/test_action.c
+tests_unit_test_action_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_action_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
 check_PROGRAMS += tests/unit/test_verdict_order
 TESTS += tests/unit/test_verdict_order
 tests_unit_test_verdict_order_SOURCES = tests/unit/test_verdict_order.c

@@ -260,8 +260,51 @@ static void test_logins_and_states(void)
 	remove_dir();
 }
 
+/* A link in a mail of last month still works; nobody can work one out. */
+static void test_names(void)
+{
+	struct secret key, other;
+	struct vault *v;
+	char *name, *again, *names[3];
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	name = vault_name(v, "signin", "a@x");
+	names[0] = vault_name(v, "signin", "b@x");
+	names[1] = vault_name(v, "consent", "a@x");
+	names[2] = vault_name(v, "signina", "@x");
+	CHECK_INT(strlen(name), 24);
+	CHECK_INT(strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
+			       "qrstuvwxyz0123456789-_"), 24);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		CHECK(strcmp(names[i], name) != 0);
+		mem_free(names[i]);
+	}
+	vault_close(&v);
+	v = open_vault(&key);
+	again = vault_name(v, "signin", "a@x");
+	CHECK_STR(again, name);
+	mem_free(again);
+	vault_close(&v);
+	remove_dir();
+	/* another vault, another key */
+	make_dir();
+	other = load_key();
+	v = open_vault(&other);
+	again = vault_name(v, "signin", "a@x");
+	CHECK(strcmp(again, name) != 0);
+	mem_free(again);
+	vault_close(&v);
+	mem_free(name);
+	secret_clear(&key);
+	secret_clear(&other);
+	remove_dir();
+}
+
 UNIT_MAIN("vault", { "seal", test_seal }, { "key file", test_key_file },
 	  { "generations", test_generations },
 	  { "another key", test_other_key },
 	  { "a vault of version 1", test_a_vault_of_version_1 },
-	  { "logins and states", test_logins_and_states })
+	  { "logins and states", test_logins_and_states },
+	  { "names", test_names })

@@ -108,7 +108,7 @@ static const struct {
 	{ AUTH, 535, "5.7.139",
 	  "Authentication unsuccessful, SmtpClientAuthentication is disabled "
 	  "for the Tenant. Visit https://aka.ms/smtp_auth_disabled",
-	  VERDICT_ACCOUNT_BLOCKED, "smtp-auth-disabled" },
+	  VERDICT_ACCOUNT_BLOCKED, "smtp-auth-disabled-tenant" },
 	{ AUTH, 535, "5.7.139",
 	  "Authentication unsuccessful, user is locked by your organization's "
 	  "security defaults policy. Contact your administrator.",

@@ -54,7 +54,7 @@ static const struct smtp_case {
 	{ AUTH, "535 5.7.139 Authentication unsuccessful, "
 		"SmtpClientAuthentication is disabled for the Tenant. Visit "
 		"https://aka.ms/smtp_auth_disabled for more information.",
-	  SAME(ACCOUNT_BLOCKED), "smtp-auth-disabled", 0 },
+	  SAME(ACCOUNT_BLOCKED), "smtp-auth-disabled-tenant", 0 },
 	{ AUTH, "535 5.7.139 Authentication unsuccessful, "
 		"SmtpClientAuthentication is disabled for the Mailbox. Visit "
 		"https://aka.ms/smtp_auth_disabled for more information.",
