@@ -194,13 +194,21 @@ static void add_saslname(struct buf *out, struct span name)
 	}
 }
 
+/* Without a token the value is empty, not a scheme without one. */
+static void add_bearer(struct buf *b, const struct sasl_client_identity *id)
+{
+	buf_add_str(b, "\001auth=");
+	if (id->credential.len)
+		buf_add_str(b, "Bearer ");
+	buf_add(b, id->credential);
+	buf_add_str(b, "\001\001");
+}
+
 static void add_xoauth2(struct buf *b, const struct sasl_client_identity *id)
 {
 	buf_add_str(b, "user=");
 	buf_add(b, id->user);
-	buf_add_str(b, "\001auth=Bearer ");
-	buf_add(b, id->credential);
-	buf_add_str(b, "\001\001");
+	add_bearer(b, id);
 }
 
 /* RFC 7628 §3.1; servers that know their host and port check them (§3.2) */
@@ -211,9 +219,8 @@ static void add_oauthbearer(struct buf *b,
 	add_saslname(b, id->user);
 	buf_add_str(b, ",\001host=");
 	buf_add(b, id->host);
-	buf_printf(b, "\001port=%u\001auth=Bearer ", id->port);
-	buf_add(b, id->credential);
-	buf_add_str(b, "\001\001");
+	buf_printf(b, "\001port=%u", id->port);
+	add_bearer(b, id);
 }
 
 static void add_plain(struct buf *b, const struct sasl_client_identity *id)
@@ -262,6 +269,24 @@ bool sasl_client_next(struct secret *out, enum sasl_mechanism m,
 	if (m != SASL_LOGIN || !identity_is_sound(id))
 		return false;
 	base64_encode_secret(out, id->credential);
+	return true;
+}
+
+bool sasl_client_query(struct secret *out, enum sasl_mechanism m,
+		       const struct sasl_client_identity *id)
+{
+	struct buf b = BUF_INIT;
+
+	assert(id->credential.len == 0);
+	if ((m != SASL_XOAUTH2 && m != SASL_OAUTHBEARER) ||
+	    id->user.len == 0 || breaks_out(id->user) || breaks_out(id->host))
+		return false;
+	if (m == SASL_XOAUTH2)
+		add_xoauth2(&b, id);
+	else
+		add_oauthbearer(&b, id);
+	base64_encode_secret(out, buf_span(&b));
+	buf_clear(&b);
 	return true;
 }
 

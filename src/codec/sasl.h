@@ -102,6 +102,13 @@ bool sasl_client_next(struct secret *out, enum sasl_mechanism m,
 		      const struct sasl_client_identity *id) MB_MUSTCHECK;
 
 /*
+ * The same without a credential, which XOAUTH2 and OAUTHBEARER have: the
+ * refusal tells which scope is wanted, and where from (RFC 7628 §4.3).
+ */
+bool sasl_client_query(struct secret *out, enum sasl_mechanism m,
+		       const struct sasl_client_identity *id) MB_MUSTCHECK;
+
+/*
  * May the message (encoded bytes) go on the command line? SMTP: 512 bytes in
  * all (RFC 4954 §4); POP3: 255 (RFC 2449 §4). Else send the command alone and
  * the message after the server's challenge. Never with LOGIN: servers that

@@ -403,6 +403,14 @@ bool fallback_is_refused(const struct delivery *d,
 /* The message goes on waiting for its own account; ends d. */
 void fallback_refused(struct delivery *d, const char *reply);
 
+/* ---- probe.c: a token is tried for keeper ---- */
+struct probe;
+LIST_HEAD(probes, probe);
+/* Answers f, a FRAME_PROBE, by a FRAME_PROBED, within 25 s. */
+void probe_begin(struct courier *c, struct channel *ch, const struct frame *f);
+void probes_drop_channel(struct courier *c, const struct channel *ch);
+void probes_free(struct courier *c);
+
 /* ---- owners.c: accounts of the queue that accounts.yaml lacks ---- */
 void owners_ask(struct courier *c);
 
@@ -471,6 +479,7 @@ struct courier {
 	bool owners_known, accounts_told; /* of the queue, by keeper */
 	struct admin_replies replies;
 	struct rates *rates; /* of logins */
+	struct probes probes;
 	unsigned n_busy; /* deliveries and settlements: a stop waits */
 	bool draining;
 };

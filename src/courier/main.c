@@ -38,6 +38,10 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		if (!strcmp(channel_name(ch), "keeper"))
 			outlet_login_seen(c, f);
 		break;
+	case FRAME_PROBE:
+		if (!strcmp(channel_name(ch), "keeper"))
+			probe_begin(c, ch, f);
+		break;
 	case FRAME_ADMIN:
 		if (!strcmp(channel_name(ch), "desk"))
 			courier_admin(c, ch, f);
@@ -54,6 +58,7 @@ static void on_lost(void *owner, struct channel *ch)
 	struct courier *c = owner;
 
 	delivery_drop_channel(c, ch);
+	probes_drop_channel(c, ch);
 	admin_drop_channel(&c->replies, ch);
 }
 
@@ -75,6 +80,7 @@ static void stop(void *owner)
 	struct outlet *o, *next;
 
 	c->draining = false; /* nobody is to be told any more */
+	probes_free(c);
 	if (c->store) {
 		free_deliveries(c);
 		settle_free(c);
@@ -102,6 +108,7 @@ static struct courier *courier_new(struct role *r)
 	TAILQ_INIT(&c->others);
 	LIST_INIT(&c->settlements);
 	LIST_INIT(&c->replies);
+	LIST_INIT(&c->probes);
 	c->age = timer_new(c->loop, age_run, c);
 	c->route = timer_new(c->loop, route_all, c);
 	return c;

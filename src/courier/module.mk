@@ -17,6 +17,7 @@ libcourier_a_SOURCES = \
 	src/courier/owners.c \
 	src/courier/pace.c \
 	src/courier/pace.h \
+	src/courier/probe.c \
 	src/courier/rate.c \
 	src/courier/rate.h \
 	src/courier/refusals.c \

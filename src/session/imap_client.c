@@ -38,6 +38,7 @@ struct imap_client {
 	enum tls_mode tls;
 	struct tls_client *trust;
 	struct secret token;
+	bool asks; /* has no token */
 	int64_t command_ms;
 
 	enum state state;
@@ -47,7 +48,8 @@ struct imap_client {
 	struct imap_capabilities caps;
 	bool caps_known;
 	enum sasl_mechanism mechanism;
-	bool token_invalid;
+	bool token_invalid, scope_missing;
+	char *openid_configuration, *scope; /* told by a challenge, or NULL */
 
 	struct timer *deadline; /* of the state, whatever trickles in */
 	unsigned depth;
@@ -108,6 +110,8 @@ static void destroy(struct imap_client *c)
 	mem_free(c->host);
 	mem_free(c->user);
 	mem_free(c->mechanisms);
+	mem_free(c->openid_configuration);
+	mem_free(c->scope);
 	mem_free(c->code);
 	mem_free(c->text);
 	mem_free(c);
@@ -138,6 +142,9 @@ static void leave(struct imap_client *c)
 	} else if (!c->freed) {
 		c->failure.code = c->code;
 		c->failure.text = c->text;
+		c->failure.scope_missing = c->scope_missing;
+		c->failure.openid_configuration = c->openid_configuration;
+		c->failure.scope = c->scope;
 		c->ops->failed(c->owner, &c->failure);
 	}
 	destroy(c);
@@ -176,7 +183,8 @@ static bool message(struct imap_client *c, struct secret *out)
 		.port = c->port,
 	};
 
-	if (sasl_client_message(out, c->mechanism, &id))
+	if (c->asks ? sasl_client_query(out, c->mechanism, &id) :
+		      sasl_client_message(out, c->mechanism, &id))
 		return true;
 	fail(c, CONN_OK, "user or token cannot be sent");
 	return false;
@@ -367,6 +375,15 @@ static void on_token_wanted(struct imap_client *c)
 	set_state(c, AT_AUTH_TOKEN);
 }
 
+/* NULL when it was not; a server may quote what it was sent. */
+static char *told(const struct imap_client *c, const char *text)
+{
+	char *copy = *text ? mem_strdup(text) : NULL;
+
+	secret_mask(copy, &c->token);
+	return copy;
+}
+
 /* A failure challenge (RFC 7628 §3.2.2) or, empty, nothing yet. */
 static void on_challenge(struct imap_client *c)
 {
@@ -374,6 +391,9 @@ static void on_challenge(struct imap_client *c)
 
 	sasl_failure_parse(c->parser.response.text, &failure);
 	c->token_invalid = failure.class == SASL_FAILURE_TOKEN;
+	c->scope_missing = failure.class == SASL_FAILURE_SCOPE;
+	c->openid_configuration = told(c, failure.openid_configuration);
+	c->scope = told(c, failure.scope);
 	set_state(c, AT_AUTH_DUMMY);
 }
 
@@ -535,7 +555,9 @@ struct imap_client *imap_client_over(struct loop *l, struct conn *conn,
 	c->tls = config->tls;
 	if (config->trust)
 		c->trust = tls_client_ref(config->trust);
-	secret_copy(&c->token, config->token);
+	c->asks = !config->token;
+	if (config->token)
+		secret_copy(&c->token, config->token);
 	c->command_ms = config->command_ms;
 	c->deadline = timer_new(l, on_deadline, c);
 	imap_response_init(&c->parser, &limits);

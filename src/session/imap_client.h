@@ -22,7 +22,7 @@ struct imap_client_config {
 	enum tls_mode tls;
 	struct tls_client *trust;
 	const char *user;
-	const struct secret *token;
+	const struct secret *token; /* NULL: only asks which one is wanted */
 	const char *mechanisms;
 	int64_t connect_ms, command_ms;
 	size_t line; /* longest response line */
@@ -36,6 +36,10 @@ struct imap_client_failure {
 	bool not_connected; /* authenticated, but the probe failed */
 	bool token_invalid; /* failure challenge said so */
 	bool garbage;
+	/* what the challenge told (RFC 7628 §3.2.2), or NULL */
+	bool scope_missing;
+	const char *openid_configuration;
+	const char *scope;
 	const char *code;   /* response code such as "UNAVAILABLE", or "" */
 	const char *text;
 };

@@ -32,6 +32,9 @@ static void fail(struct imap_mailbox *m, const struct imap_client_failure *f)
 		return;
 	imap_mailbox_end(m, IMAP_MAILBOX_FAILED);
 	m->result.failure = *f;
+	/* die with who logs in */
+	m->result.failure.openid_configuration = NULL;
+	m->result.failure.scope = NULL;
 	m->code = mem_strdup(f->code);
 	m->text = mem_strdup(f->text);
 }
@@ -135,6 +138,15 @@ struct verdict_result imap_mailbox_verdict(const struct imap_mailbox_result *r,
 		.meaning = "The provider's IMAP server does not answer",
 		.step = "Nothing to do: it is tried again by itself",
 	};
+	/* as SMTP's; what could not be sent at all ends here too */
+	static const struct verdict_result no_mechanism = {
+		.verdict = VERDICT_ACCOUNT_BLOCKED,
+		.cause = "no-mechanism",
+		.meaning = "The provider offers no sign-in with a token here; "
+			   "IMAP may be switched off",
+		.step = "An administrator switches IMAP on for {account}, or "
+			"sasl of the provider in providers.yaml is corrected",
+	};
 	const struct imap_client_failure *f = &r->failure;
 	const struct imap_verdict_input in = {
 		.stage = r->logged_in ? IMAP_AT_COMMAND :
@@ -145,8 +157,11 @@ struct verdict_result imap_mailbox_verdict(const struct imap_mailbox_result *r,
 		.token_fresh = token_fresh,
 	};
 
-	return f->transport != CONN_OK || f->garbage ? away :
-						       imap_verdict(&in);
+	if (f->transport != CONN_OK || f->garbage)
+		return away;
+	if (f->status == IMAP_STATUS_NONE && !r->logged_in)
+		return no_mechanism;
+	return imap_verdict(&in);
 }
 
 /* ---- saying ---- */

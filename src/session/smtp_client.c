@@ -208,6 +208,8 @@ static void destroy(struct smtp_client *c)
 	mem_free(c->hostname);
 	mem_free(c->user);
 	mem_free(c->mechanisms);
+	mem_free(c->openid_configuration);
+	mem_free(c->scope);
 	mem_free(c);
 }
 
@@ -228,6 +230,9 @@ static void close_client(struct smtp_client *c)
 		smtp_client_finish(c);
 	}
 	f = smtp_client_record_view(&c->end);
+	f.scope_missing = c->scope_missing;
+	f.openid_configuration = c->openid_configuration;
+	f.scope = c->scope;
 	if (!c->freed)
 		c->ops->closed(c->owner, &f);
 	destroy(c);
@@ -394,7 +399,9 @@ struct smtp_client *smtp_client_over(struct loop *l, struct conn *conn,
 	c->tls = config->tls;
 	if (config->trust)
 		c->trust = tls_client_ref(config->trust);
-	secret_copy(&c->token, config->token);
+	c->asks = !config->token;
+	if (config->token)
+		secret_copy(&c->token, config->token);
 	c->command_ms = config->command_ms;
 	c->data_ms = config->data_ms;
 	c->final_ms = config->final_ms;

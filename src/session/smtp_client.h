@@ -25,7 +25,7 @@ struct smtp_client_config {
 	struct tls_client *trust;
 	const char *hostname; /* for EHLO */
 	const char *user;
-	const struct secret *token;
+	const struct secret *token; /* NULL: only asks which one is wanted */
 	const char *mechanisms; /* preference order: "xoauth2 oauthbearer" */
 	int64_t connect_ms;
 	int64_t command_ms;     /* 5 minutes */
@@ -62,6 +62,10 @@ struct smtp_failure {
 	bool token_invalid;
 	/* the reply makes no sense or breaks the protocol */
 	bool garbage;
+	/* AUTH only: what the challenge told (RFC 7628 §3.2.2), or NULL */
+	bool scope_missing;
+	const char *openid_configuration;
+	const char *scope;
 };
 
 struct smtp_recipient_result {

@@ -6,6 +6,8 @@
  * what a reply means in it. Ending only notes the failure; the outermost
  * entry into the engine reports it and frees, so no function here works on
  * freed memory.
+ *
+ * Long because all of them work on the one struct.
  */
 #ifndef SESSION_SMTP_CLIENT_INTERNAL_H
 #define SESSION_SMTP_CLIENT_INTERNAL_H
@@ -89,6 +91,7 @@ struct smtp_client {
 	enum tls_mode tls;
 	struct tls_client *trust;
 	struct secret token;
+	bool asks; /* has no token */
 	int64_t command_ms, data_ms, final_ms;
 
 	enum smtp_client_state state;
@@ -96,6 +99,8 @@ struct smtp_client {
 	struct smtp_capabilities caps;
 	enum sasl_mechanism mechanism;
 	bool token_invalid; /* the failure challenge said so */
+	bool scope_missing; /* or so */
+	char *openid_configuration, *scope; /* of it, or NULL */
 
 	struct smtp_client_transaction t;
 	struct buf wire;  /* content as it goes out */

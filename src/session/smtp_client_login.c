@@ -1,5 +1,6 @@
 #include <assert.h>
 
+#include "base/mem.h"
 #include "session/smtp_client_dialogue.h"
 #include "session/smtp_client_internal.h"
 
@@ -80,8 +81,9 @@ static bool message(struct smtp_client *c, struct secret *out, bool next)
 
 	/* what comes now may be a password: ways here lead through TLS */
 	assert(c->tls == TLS_IMPLICIT || conn_is_tls(c->conn));
-	if (next ? sasl_client_next(out, c->mechanism, &id) :
-		   sasl_client_message(out, c->mechanism, &id))
+	if (c->asks ? sasl_client_query(out, c->mechanism, &id) :
+	    next    ? sasl_client_next(out, c->mechanism, &id) :
+		      sasl_client_message(out, c->mechanism, &id))
 		return true;
 	smtp_client_end(c, CONN_OK, "user or token cannot be sent");
 	return false;
@@ -149,6 +151,15 @@ static void authenticated(struct smtp_client *c)
 	c->ops->ready(c->owner, &c->caps);
 }
 
+/* NULL when it was not; a server may quote what it was sent. */
+static char *told(const struct smtp_client *c, const char *text)
+{
+	char *copy = *text ? mem_strdup(text) : NULL;
+
+	secret_mask(copy, &c->token);
+	return copy;
+}
+
 /* A failure challenge (RFC 7628 §3.2.2) or, empty, nothing yet. */
 static void challenged(struct smtp_client *c)
 {
@@ -156,6 +167,9 @@ static void challenged(struct smtp_client *c)
 
 	sasl_failure_parse(c->parser.reply.text, &failure);
 	c->token_invalid = failure.class == SASL_FAILURE_TOKEN;
+	c->scope_missing = failure.class == SASL_FAILURE_SCOPE;
+	c->openid_configuration = told(c, failure.openid_configuration);
+	c->scope = told(c, failure.scope);
 	smtp_client_set_state(c, CLIENT_AUTH_DUMMY);
 }
 

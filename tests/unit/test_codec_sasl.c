@@ -205,6 +205,27 @@ static void test_client_refuses(void)
 	secret_clear(&out);
 }
 
+static void test_client_query(void)
+{
+	const struct sasl_client_identity id = { SPAN("a@b.c"), SPAN_NONE,
+						 SPAN("h.test"), 993 };
+	const struct sasl_client_identity bad = { SPAN("a\001b"), SPAN_NONE,
+						  SPAN("h.test"), 993 };
+	struct secret out = SECRET_NONE, plain = SECRET_NONE;
+
+	CHECK(sasl_client_query(&out, SASL_OAUTHBEARER, &id));
+	CHECK(base64_decode_secret(&plain, secret_span(&out)));
+	CHECK_SPAN(secret_span(&plain), SPAN("n,a=a@b.c,\001host=h.test\001"
+					     "port=993\001auth=\001\001"));
+	CHECK(sasl_client_query(&out, SASL_XOAUTH2, &id));
+	CHECK(base64_decode_secret(&plain, secret_span(&out)));
+	CHECK_SPAN(secret_span(&plain), SPAN("user=a@b.c\001auth=\001\001"));
+	CHECK(!sasl_client_query(&out, SASL_PLAIN, &id));
+	CHECK(!sasl_client_query(&out, SASL_OAUTHBEARER, &bad));
+	secret_clear(&out);
+	secret_clear(&plain);
+}
+
 static void test_line_limits(void)
 {
 	/* "AUTH XOAUTH2 " and CRLF leave 497 */
@@ -285,6 +306,7 @@ UNIT_MAIN("sasl", { "names", test_names }, { "choice", test_choice },
 	  { "client messages", test_client_messages },
 	  { "client login", test_client_login },
 	  { "client refuses", test_client_refuses },
+	  { "client query", test_client_query },
 	  { "line limits", test_line_limits },
 	  { "failure challenge", test_failure_challenge },
 	  { "failure cut to size", test_failure_long })

@@ -17,7 +17,7 @@ struct stage {
 	char caps[200];
 	int failures;
 	struct imap_client_failure f;
-	char code[40], text[200];
+	char code[40], text[200], told[200];
 };
 
 static void ready(void *p, struct conn **cp, struct span capabilities)
@@ -39,6 +39,9 @@ static void failed(void *p, const struct imap_client_failure *f)
 	t->f = *f;
 	snprintf(t->code, sizeof(t->code), "%s", f->code);
 	snprintf(t->text, sizeof(t->text), "%s", f->text);
+	if (f->openid_configuration)
+		snprintf(t->told, sizeof(t->told), "%s %s",
+			 f->openid_configuration, f->scope);
 }
 
 static const struct imap_client_ops ops = { ready, failed };
@@ -223,7 +226,7 @@ static void test_refused_script(void)
 	rig_expect(&t.r, "AQ==\r\n");
 	rig_say(&t.r, "m1 NO [UNAVAILABLE] later\r\n");
 	RIG_UNTIL(&t.r, t.failures);
-	CHECK(!t.f.token_invalid);
+	CHECK(!t.f.token_invalid && t.f.scope_missing);
 	finish_failed(&t, "UNAVAILABLE", "later");
 
 	start(&t, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\r\n");
@@ -300,6 +303,36 @@ static void test_no_password_script(void)
 	finish_failed(&t, "", NULL);
 }
 RIG_BOTH(test_no_password)
+
+/* Without a token the server is asked which one it wants (RFC 7628 §4.3). */
+static void test_terms_script(void)
+{
+	struct stage t;
+
+	prepare(&t);
+	t.config.token = NULL;
+	t.config.mechanisms = "oauthbearer";
+	begin(&t);
+	rig_say(&t.r, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER] x"
+		"\r\n");
+	/* n,a=u@x.test,^Ahost=provider.test^Aport=993^Aauth=^A^A */
+	rig_expect(&t.r, "m1 AUTHENTICATE OAUTHBEARER "
+		   "bixhPXVAeC50ZXN0LAFob3N0PXByb3ZpZGVyLnRlc3QBcG9ydD"
+		   "05OTMBYXV0aD0BAQ==\r\n");
+	rig_say(&t.r, "+ "
+		   "eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYW"
+		   "lsIiwib3BlbmlkLWNvbmZpZ3VyYXRpb24iOiJodHRwczovL2lk"
+		   "LnRlc3QvLndlbGwta25vd24vb3BlbmlkLWNvbmZpZ3VyYXRpb2"
+		   "4ifQ=="
+		   "\r\n");
+	rig_expect(&t.r, "AQ==\r\n");
+	rig_say(&t.r, "m1 NO [AUTHENTICATIONFAILED] no\r\n");
+	RIG_UNTIL(&t.r, t.failures);
+	CHECK_STR(t.told, "https://id.test/.well-known/openid-configuration "
+		  "mail");
+	finish_failed(&t, "AUTHENTICATIONFAILED", "no");
+}
+RIG_BOTH(test_terms)
 
 static void test_bye_script(void)
 {
@@ -466,7 +499,8 @@ UNIT_MAIN("imap_client", { "short way", test_short_way },
 	  { "long way", test_long_way },
 	  { "untagged list", test_untagged_list },
 	  { "not connected", test_not_connected },
-	  { "refused", test_refused }, { "passwords", test_passwords },
+	  { "refused", test_refused }, { "terms", test_terms },
+	  { "passwords", test_passwords },
 	  { "password as a literal", test_password_literal },
 	  { "no password", test_no_password }, { "bye", test_bye },
 	  { "starttls", test_starttls }, { "starttls bad", test_starttls_bad },

@@ -29,6 +29,7 @@ struct stage {
 	/* of the last result and the end */
 	struct smtp_failure last, end;
 	char last_text[200], end_text[200], last_enh[16], end_enh[16];
+	char told[200]; /* at the end, by the challenge */
 	int codes[8];
 	size_t n_codes;
 	bool ambiguous, dsn;
@@ -111,6 +112,9 @@ static void closed(void *p, const struct smtp_failure *f)
 
 	t->closes++;
 	keep(&t->end, t->end_text, t->end_enh, f);
+	if (f->openid_configuration)
+		snprintf(t->told, sizeof(t->told), "%s %s",
+			 f->openid_configuration, f->scope);
 	t->c = NULL;
 }
 
@@ -662,6 +666,35 @@ static void test_oauthbearer_challenge_script(void)
 }
 RIG_BOTH(test_oauthbearer_challenge)
 
+/* Without a token the server is asked which one it wants (RFC 7628 §4.3). */
+static void test_terms_script(void)
+{
+	struct stage t;
+
+	prepare(&t);
+	t.config.token = NULL;
+	t.config.mechanisms = "oauthbearer";
+	to_auth(&t, FEW);
+	/* n,a=u@x.test,^Ahost=provider.test^Aport=465^Aauth=^A^A */
+	rig_expect(&t.r, "AUTH OAUTHBEARER "
+		   "bixhPXVAeC50ZXN0LAFob3N0PXByb3ZpZGVyLnRlc3QBcG9ydD"
+		   "00NjUBYXV0aD0BAQ==\r\n");
+	rig_say(&t.r, "334 "
+		   "eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYW"
+		   "lsIiwib3BlbmlkLWNvbmZpZ3VyYXRpb24iOiJodHRwczovL2lk"
+		   "LnRlc3QvLndlbGwta25vd24vb3BlbmlkLWNvbmZpZ3VyYXRpb2"
+		   "4ifQ=="
+		   "\r\n");
+	rig_expect(&t.r, "AQ==\r\n");
+	rig_say(&t.r, "535 5.7.8 no\r\n");
+	ended(&t, SMTP_STAGE_AUTH, 535);
+	CHECK_STR(t.told, "https://id.test/.well-known/openid-configuration "
+		  "mail");
+	CHECK_INT(t.readies, 0);
+	finish(&t);
+}
+RIG_BOTH(test_terms)
+
 static void test_long_token_script(void)
 {
 	char token[2001];
@@ -751,7 +784,7 @@ static void test_refused_login_script(void)
 	rig_expect(&t.r, "\r\n");
 	rig_say(&t.r, "535 5.7.8 no\r\n");
 	ended(&t, SMTP_STAGE_AUTH, 535);
-	CHECK(!t.end.token_invalid);
+	CHECK(!t.end.token_invalid && t.end.scope_missing);
 	finish(&t);
 	prepare(&t);
 	to_auth(&t, "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
@@ -1082,7 +1115,7 @@ UNIT_MAIN("smtp_client", { "pipelined", test_pipelined },
 	  { "lost before dot", test_lost_before_dot },
 	  { "refused in body", test_refused_in_body }, { "421", test_421 },
 	  { "oauthbearer challenge", test_oauthbearer_challenge },
-	  { "long token", test_long_token },
+	  { "terms", test_terms }, { "long token", test_long_token },
 	  { "passwords", test_passwords },
 	  { "refused login", test_refused_login },
 	  { "starttls", test_starttls },
