@@ -141,9 +141,7 @@ static void smtp_failed(struct probe *p, const struct smtp_failure *f)
 	struct verdict_result fresh = verdict_of_failure(f, true);
 	struct verdict_result v = of_fresh_token(&stale, &fresh,
 						 f->scope_missing);
-	char *words = f->code ? mem_printf("%d %s%s%s", f->code, f->enhanced,
-					   *f->enhanced ? " " : "", f->text) :
-				NULL;
+	char *words = verdict_words(f);
 	const struct finding found = { report_class_of(v.verdict), &v, words,
 				       f->openid_configuration, f->scope };
 
