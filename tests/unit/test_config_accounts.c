@@ -444,6 +444,9 @@ static void test_sample_account(void)
 		"client_secret_file", "services", "sign_in_as", "login_hint",
 		"redirect_uri", "fallback", "disabled", "logins", "name",
 		"password_hash", "networks", "per_hour", "overtake",
+		"client_secret_expires", "client_certificate", "client_key",
+		"service_account_file", "password_file", "token_command",
+		"owner", "smtp_user", "mailbox",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
