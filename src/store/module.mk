@@ -21,6 +21,8 @@ libstore_a_SOURCES = \
 	src/store/seal.h \
 	src/store/store.h \
 	src/store/vault.c \
+	src/store/vault_alarm.c \
+	src/store/vault_internal.h \
 	src/store/vault.h
 libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)
 STORE_LIBS = libstore.a $(SQLITE_LIBS)

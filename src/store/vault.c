@@ -6,6 +6,7 @@
 #include "net/tls.h"
 #include "store/db.h"
 #include "store/seal.h"
+#include "store/vault_internal.h"
 
 /* Newest generation and the one before it; older ones are gone. */
 #define KEEP_GENERATIONS 2
@@ -30,6 +31,14 @@ static const char *const steps[] = {
 	"ALTER TABLE states ADD COLUMN words TEXT;"
 	"ALTER TABLE states ADD COLUMN trace TEXT;"
 	"ALTER TABLE states ADD COLUMN correlation TEXT",
+	"CREATE TABLE alarms (key TEXT PRIMARY KEY, id TEXT NOT NULL, "
+	"first_s INTEGER NOT NULL, told_s INTEGER NOT NULL, reminded_s INTEGER "
+	"NOT NULL, reminders INTEGER NOT NULL, notices INTEGER NOT NULL, "
+	"accounts TEXT NOT NULL, said TEXT NOT NULL);"
+	"CREATE TABLE notices (id TEXT PRIMARY KEY, made_s INTEGER NOT NULL, "
+	"document TEXT NOT NULL);"
+	"CREATE TABLE warnings (key TEXT PRIMARY KEY, due_s INTEGER NOT NULL, "
+	"left_s INTEGER NOT NULL, told_s INTEGER NOT NULL)",
 };
 static const struct db_format format = { steps, ARRAY_SIZE(steps) };
 
@@ -129,6 +138,16 @@ static enum store_result finish(struct vault *v, enum store_result r)
 	if (v->db.suspect)
 		MB_IGNORE(ready(v)); /* the next call tries again */
 	return r;
+}
+
+struct db *vault_begin(struct vault *v)
+{
+	return ready(v) ? &v->db : NULL;
+}
+
+enum store_result vault_end(struct vault *v, enum store_result r)
+{
+	return finish(v, r);
 }
 
 struct vault *vault_open(const char *dir, const struct secret *key,

@@ -96,4 +96,45 @@ enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
 enum store_result vault_state_save(struct vault *v,
 				   const struct vault_state *s) MB_MUSTCHECK;
 
+/* ---- vault_alarm.c: what was told of accounts, and what still is to be ---- */
+struct vault_alarm {
+	char *key, *id;
+	int64_t first_s, told_s, reminded_s;
+	int64_t reminders, notices;
+	char *accounts; /* JSON: those that were named */
+	char *said;     /* JSON: what was told last, or {} */
+};
+typedef void vault_alarm_fn(void *arg, const struct vault_alarm *a);
+enum store_result vault_alarm_each(struct vault *v, vault_alarm_fn *fn,
+				   void *arg) MB_MUSTCHECK;
+enum store_result vault_alarm_save(struct vault *v,
+				   const struct vault_alarm *a) MB_MUSTCHECK;
+enum store_result vault_alarm_remove(struct vault *v,
+				     const char *key) MB_MUSTCHECK;
+
+/* Notices that have not gone out on every way, in the order they were made. */
+struct vault_notice {
+	char *id;
+	int64_t made_s;
+	char *document; /* JSON */
+};
+typedef void vault_notice_fn(void *arg, const struct vault_notice *n);
+enum store_result vault_notice_each(struct vault *v, vault_notice_fn *fn,
+				    void *arg) MB_MUSTCHECK;
+enum store_result vault_notice_save(struct vault *v,
+				    const struct vault_notice *n) MB_MUSTCHECK;
+enum store_result vault_notice_remove(struct vault *v,
+				      const char *id) MB_MUSTCHECK;
+
+/* The last warning of a kind that an account was given. */
+struct vault_warning {
+	const char *key;
+	int64_t due_s, left_s, told_s;
+};
+/* STORE_MISSING: none yet. key is the caller's. */
+enum store_result vault_warning_load(struct vault *v,
+				     struct vault_warning *w) MB_MUSTCHECK;
+enum store_result vault_warning_save(struct vault *v,
+				     const struct vault_warning *w) MB_MUSTCHECK;
+
 #endif

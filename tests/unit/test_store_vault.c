@@ -302,9 +302,74 @@ static void test_names(void)
 	remove_dir();
 }
 
+static void see_alarm(void *arg, const struct vault_alarm *a)
+{
+	buf_printf(arg, "%s %s %lld %lld %lld %lld %s %s;", a->key, a->id,
+		   (long long)a->first_s, (long long)a->told_s,
+		   (long long)a->reminded_s, (long long)a->reminders,
+		   a->accounts, a->said);
+}
+
+static void see_notice(void *arg, const struct vault_notice *n)
+{
+	buf_printf(arg, "%s %lld %s;", n->id, (long long)n->made_s,
+		   n->document);
+}
+
+static void test_alarms_and_notices(void)
+{
+	struct vault_alarm a = { TEXT("account\ta@x"), TEXT("id"), 1, 2, 3, 4,
+				 5, TEXT("[]"), TEXT("{}") };
+	struct vault_notice n = { TEXT("id-1"), 7, TEXT("one") };
+	struct vault_warning w = { "a@x expires", 100, 30, 70 };
+	struct buf seen = BUF_INIT;
+	struct secret key;
+	struct vault *v;
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	CHECK_INT(vault_alarm_save(v, &a), STORE_OK);
+	a.told_s = 9;
+	CHECK_INT(vault_alarm_save(v, &a), STORE_OK);
+	CHECK_INT(vault_alarm_each(v, see_alarm, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), "account\ta@x id 1 9 3 4 [] {};");
+	buf_clear(&seen);
+	CHECK_INT(vault_alarm_remove(v, a.key), STORE_OK);
+	CHECK_INT(vault_alarm_each(v, see_alarm, &seen), STORE_OK);
+	CHECK_INT(buf_len(&seen), 0);
+
+	/* a change leaves it where it is in the order */
+	CHECK_INT(vault_notice_save(v, &n), STORE_OK);
+	n.id = TEXT("id-2");
+	CHECK_INT(vault_notice_save(v, &n), STORE_OK);
+	n.id = TEXT("id-1");
+	n.document = TEXT("two");
+	CHECK_INT(vault_notice_save(v, &n), STORE_OK);
+	CHECK_INT(vault_notice_each(v, see_notice, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), "id-1 7 two;id-2 7 one;");
+	buf_clear(&seen);
+	CHECK_INT(vault_notice_remove(v, "id-1"), STORE_OK);
+	CHECK_INT(vault_notice_each(v, see_notice, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), "id-2 7 one;");
+	buf_clear(&seen);
+
+	CHECK_INT(vault_warning_load(v, &w), STORE_MISSING);
+	CHECK_INT(vault_warning_save(v, &w), STORE_OK);
+	w.due_s = w.left_s = w.told_s = 0;
+	CHECK_INT(vault_warning_load(v, &w), STORE_OK);
+	CHECK_INT(w.due_s, 100);
+	CHECK_INT(w.left_s, 30);
+	CHECK_INT(w.told_s, 70);
+	vault_close(&v);
+	secret_clear(&key);
+	remove_dir();
+}
+
 UNIT_MAIN("vault", { "seal", test_seal }, { "key file", test_key_file },
 	  { "generations", test_generations },
 	  { "another key", test_other_key },
 	  { "a vault of version 1", test_a_vault_of_version_1 },
+	  { "alarms and notices", test_alarms_and_notices },
 	  { "logins and states", test_logins_and_states },
 	  { "names", test_names })
