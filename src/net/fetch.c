@@ -215,10 +215,18 @@ static void add_header(struct fetch *x, const char *line)
 	x->headers = list;
 }
 
-static void add_headers(struct fetch *x, struct span authorization)
+static void add_headers(struct fetch *x, const struct fetch_request *r)
 {
+	struct span authorization = r->authorization;
 	struct buf line = BUF_SECRET;
 
+	for (const char *const *h = r->headers; h && *h; h++)
+		add_header(x, *h);
+	if (r->content_type) {
+		buf_printf(&line, "Content-Type: %s", r->content_type);
+		add_header(x, buf_cstr(&line));
+		buf_clear(&line);
+	}
 	add_header(x, "Accept: application/json");
 	add_header(x, "Expect:"); /* no waiting for 100 (Continue) */
 	if (authorization.len > 0) {
@@ -313,7 +321,8 @@ static void set_up(struct fetch *x, const struct fetch_request *r)
 							  CONNECT_MS;
 
 	must(curl_easy_setopt(e, CURLOPT_URL, r->url));
-	must(curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https"));
+	must(curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR,
+			      r->may_be_plain ? "https,http" : "https"));
 	must(curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L));
 	must(curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
 			      (long)CURL_HTTP_VERSION_1_1));
@@ -330,7 +339,7 @@ static void set_up(struct fetch *x, const struct fetch_request *r)
 	set_proxy(x, r->url);
 	if (r->form.data)
 		set_form(x, r->form);
-	add_headers(x, r->authorization);
+	add_headers(x, r);
 	must(curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->headers));
 }
 

@@ -16,6 +16,9 @@ struct fetch;
 struct fetch_request {
 	const char *url;
 	struct span form;          /* POST body; data NULL: GET */
+	const char *content_type;  /* of that; NULL: of a form */
+	const char *const *headers; /* more lines, NULL-terminated; or NULL */
+	bool may_be_plain;         /* the URL may begin with http:// */
 	struct span authorization; /* header value, or empty */
 	const char *ca_pem;        /* trust only these; NULL: the system's */
 	int64_t timeout_ms;

@@ -207,6 +207,58 @@ static void test_cancel(void)
 	CHECK_INT(x.n, 0);
 }
 
+static void test_other_content(void)
+{
+	static const char *const headers[] = { "X-One: 1", "X-Two: 2", NULL };
+	struct buf ca = tls_rig_file("ca", "pem");
+	struct result x = { 0 };
+	struct fetch_request r = { .form = SPAN("{}"),
+				   .content_type = "application/json",
+				   .headers = headers,
+				   .ca_pem = buf_cstr(&ca),
+				   .timeout_ms = 10000,
+				   .max_body = 1000 };
+	const char *asked;
+	struct web w;
+	char *url;
+
+	web_begin(&w, "good");
+	w.answer = "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n";
+	url = mem_printf("https://localhost:%u/hook", w.port);
+	r.url = url;
+	fetch_start(w.fetcher, &r, on_done, &x);
+	UNTIL(x.n == 1);
+	CHECK_INT(x.status, 204);
+	asked = buf_cstr(&w.asked);
+	CHECK(strstr(asked, "\r\nContent-Type: application/json\r\n") !=
+	      NULL);
+	CHECK(strstr(asked, "\r\nX-One: 1\r\n") != NULL);
+	CHECK(strstr(asked, "\r\nX-Two: 2\r\n") != NULL);
+	CHECK(strstr(asked, "x-www-form-urlencoded") == NULL);
+	CHECK(strstr(asked, "\r\n\r\n{}") != NULL);
+	mem_free(url);
+	buf_clear(&ca);
+	web_end(&w);
+}
+
+/* Where the caller says that it may: and then it is tried. */
+static void test_plain(void)
+{
+	struct result x = { 0 };
+	struct fetch_request r = { .url = "http://127.0.0.1:1/",
+				   .may_be_plain = true,
+				   .timeout_ms = 10000,
+				   .max_body = 1000 };
+	struct web w;
+
+	web_begin(&w, "good");
+	fetch_start(w.fetcher, &r, on_done, &x);
+	UNTIL(x.n == 1);
+	CHECK(x.failed);
+	CHECK(strstr(x.error, "connect") != NULL);
+	web_end(&w);
+}
+
 static void test_free_inside(void)
 {
 	struct result x = { 0 };
@@ -234,6 +286,8 @@ int main(void)
 		{ "may have been processed", test_may_have_been_processed },
 		{ "form is sent once", test_form_is_sent_once },
 		{ "connection is kept", test_connection_is_kept },
+		{ "other content", test_other_content },
+		{ "plain", test_plain },
 		{ "too large", test_too_large },
 		{ "cancel", test_cancel },
 		{ "free inside", test_free_inside },
