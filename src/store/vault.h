@@ -96,7 +96,7 @@ enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
 enum store_result vault_state_save(struct vault *v,
 				   const struct vault_state *s) MB_MUSTCHECK;
 
-/* ---- vault_alarm.c: what was told of accounts, and what still is to be ---- */
+/* ---- vault_alarm.c: what was told of accounts, what still is to be ---- */
 struct vault_alarm {
 	char *key, *id;
 	int64_t first_s, told_s, reminded_s;
@@ -135,6 +135,7 @@ struct vault_warning {
 enum store_result vault_warning_load(struct vault *v,
 				     struct vault_warning *w) MB_MUSTCHECK;
 enum store_result vault_warning_save(struct vault *v,
-				     const struct vault_warning *w) MB_MUSTCHECK;
+				     const struct vault_warning *w)
+	MB_MUSTCHECK;
 
 #endif

@@ -195,6 +195,8 @@ static void test_a_vault_of_version_1(void)
 		"ALTER TABLE states DROP COLUMN words;"
 		"ALTER TABLE states DROP COLUMN trace;"
 		"ALTER TABLE states DROP COLUMN correlation;"
+		"DROP TABLE alarms; DROP TABLE notices;"
+		"DROP TABLE warnings;"
 		"PRAGMA user_version=1";
 	char *path;
 	struct buf seen = BUF_INIT;
