@@ -20,6 +20,7 @@ void oauth_authorization_url(struct buf *out,
 	add(&query, "client_id", a->client_id);
 	add(&query, "redirect_uri", a->redirect_uri);
 	add(&query, "scope", a->scope);
+	add(&query, "resource", a->resource);
 	add(&query, "state", a->state);
 	url_add_pair(&query, "code_challenge", a->challenge);
 	add(&query, "code_challenge_method", "S256");
@@ -84,6 +85,7 @@ static void begin(struct buf *out, const struct oauth_client *c,
 	assert(buf_len(out) == 0);
 	add(out, "grant_type", grant_type);
 	add_client(out, c);
+	add(out, "resource", c->resource);
 }
 
 void oauth_form_code(struct buf *out, const struct oauth_client *c,
@@ -144,6 +146,7 @@ void oauth_form_device(struct buf *out, const struct oauth_client *c,
 	if (c->auth == OAUTH_CLIENT_BASIC)
 		add(out, "client_id", c->client_id);
 	add_client(out, c);
+	add(out, "resource", c->resource);
 	add(out, "scope", scope);
 }
 

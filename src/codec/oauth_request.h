@@ -24,6 +24,8 @@ struct oauth_client {
 	enum oauth_client_auth auth;
 	const struct secret *secret; /* for BASIC and POST */
 	struct span assertion;       /* for JWT, signed already */
+	/* of services older than scopes, beside each request; NULL: none */
+	const char *resource;
 };
 
 struct oauth_parameter {
@@ -37,6 +39,7 @@ struct oauth_authorization {
 	const char *client_id;
 	const char *redirect_uri;
 	const char *scope;
+	const char *resource; /* as in struct oauth_client */
 	const char *state;
 	struct span challenge;  /* of oauth_pkce_challenge */
 	const char *login_hint; /* NULL: none */

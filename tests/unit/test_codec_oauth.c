@@ -86,7 +86,12 @@ static void test_authorization_url(void)
 	a.authorize_url = "https://x.test/auth?p=policy";
 	a.login_hint = NULL;
 	a.n_extra = 0;
+	a.scope = "";
+	a.resource = "https://r/";
 	oauth_authorization_url(&b, &a);
+	CHECK(span_contains_nocase(buf_span(&b),
+				   SPAN("&resource=https%3A%2F%2Fr%2F&")));
+	CHECK(!span_contains_nocase(buf_span(&b), SPAN("scope=")));
 	CHECK(span_starts_nocase(buf_span(&b),
 				 SPAN("https://x.test/auth?p=policy&resp")));
 	CHECK(!span_contains_nocase(buf_span(&b), SPAN("login_hint")));
@@ -150,13 +155,25 @@ static void test_forms(void)
 	check_form(&b, "client_id=id&scope=s");
 	oauth_form_revoke(&b, &c, SPAN("t"));
 	check_form(&b, "client_id=id&token=t");
+	/* the resource of an older kind of service stands for the scope */
+	c.resource = "https://r/";
+	oauth_form_password(&b, &c, SPAN("u"), SPAN("w"), "");
+	check_form(&b, "grant_type=password&client_id=id"
+		       "&resource=https%3A%2F%2Fr%2F&username=u&password=w");
+	oauth_form_refresh(&b, &c, SPAN("r"), NULL);
+	check_form(&b, "grant_type=refresh_token&client_id=id"
+		       "&resource=https%3A%2F%2Fr%2F&refresh_token=r");
+	oauth_form_device(&b, &c, "");
+	check_form(&b, "client_id=id&resource=https%3A%2F%2Fr%2F");
 }
 
 static void test_client_authentication(void)
 {
 	struct secret secret = SECRET_NONE;
-	struct oauth_client c = { "i:d", OAUTH_CLIENT_BASIC, &secret,
-				  SPAN("j.w.t") };
+	struct oauth_client c = { .client_id = "i:d",
+				  .auth = OAUTH_CLIENT_BASIC,
+				  .secret = &secret,
+				  .assertion = SPAN("j.w.t") };
 	struct buf b = BUF_SECRET;
 
 	secret_set(&secret, SPAN("s e/c"));
