@@ -1,6 +1,8 @@
 #include "supervisor/certificates.h"
 
 #include "base/mem.h"
+#include "codec/service_account.h"
+#include "net/sign.h"
 #include "net/tls.h"
 
 /* config_load has read every file that is named. */
@@ -44,6 +46,51 @@ static void check_authorities(const struct provider_config *p,
 	buf_clear(&why);
 }
 
+/* What a client signs with: a fault here would be every account's later. */
+static void check_client(const struct account_config *a,
+			 const struct config_blobs *b,
+			 struct config_errors *errors)
+{
+	struct span certificate = content(b, a->client_certificate);
+	struct sign_certificate read;
+	struct buf why = BUF_INIT;
+	struct sign_key *key = NULL;
+
+	if (!sign_certificate_read(&read, certificate, &why))
+		config_error(errors, a->client_certificate, 0, "%s "
+			     "(client_certificate of %s)", buf_cstr(&why),
+			     a->address);
+	else if (!(key = sign_key_new(content(b, a->client_key), &why)) ||
+		 !sign_key_fits(key, certificate, &why))
+		config_error(errors, a->client_key, 0, "%s (client_key of %s)",
+			     buf_cstr(&why), a->address);
+	sign_key_free(&key);
+	buf_clear(&why);
+}
+
+static void check_service_account(const struct account_config *a,
+				  const struct config_blobs *b,
+				  struct config_errors *errors)
+{
+	struct service_account s = { .key = SECRET_NONE };
+	struct buf why = BUF_INIT;
+	struct sign_key *key = NULL;
+	const char *wrong = service_account_parse(
+		content(b, a->service_account_file), &s);
+
+	if (wrong)
+		buf_add_str(&why, wrong);
+	else
+		key = sign_key_new(secret_span(&s.key), &why);
+	if (!key)
+		config_error(errors, a->service_account_file, 0, "%s "
+			     "(service_account_file of %s)", buf_cstr(&why),
+			     a->address);
+	sign_key_free(&key);
+	service_account_clear(&s);
+	buf_clear(&why);
+}
+
 void certificates_check(const struct config *c, const struct accounts *a,
 			const struct config_blobs *b,
 			struct config_errors *errors)
@@ -54,4 +101,10 @@ void certificates_check(const struct config *c, const struct accounts *a,
 	for (size_t i = 0; i < a->n_providers; i++)
 		if (a->providers[i].ca_file)
 			check_authorities(&a->providers[i], b, errors);
+	for (size_t i = 0; i < a->n_accounts; i++) {
+		if (a->accounts[i].client_certificate)
+			check_client(&a->accounts[i], b, errors);
+		if (a->accounts[i].service_account_file)
+			check_service_account(&a->accounts[i], b, errors);
+	}
 }

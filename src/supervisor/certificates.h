@@ -1,6 +1,7 @@
 /*
- * Certificates, keys and authorities that TLS cannot use are mistakes of the
- * configuration like any other: found before anything is changed, and by -t.
+ * Certificates, keys and authorities that cannot be used, for TLS or to sign
+ * with, are mistakes of the configuration like any other: found before
+ * anything is changed, and by -t.
  */
 #ifndef SUPERVISOR_CERTIFICATES_H
 #define SUPERVISOR_CERTIFICATES_H

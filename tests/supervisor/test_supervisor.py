@@ -3,6 +3,7 @@
 folder. Every wait is for a condition and bounded by PATIENCE."""
 
 import functools
+import json
 import os
 import pathlib
 import shutil
@@ -350,6 +351,40 @@ class Check(Case):
             'accounts.yaml:3: provider: no provider q in providers.yaml\n'
             'accounts.yaml:2: client_id: must be set for flow '
             'authorization_code\n'))
+
+    def accounts(self, more):
+        self.d.write('accounts.yaml',
+                     'accounts:\n- address: a@example.test\n  provider: p\n'
+                     '  client_id: c\n' + more)
+
+    def test_keys_to_sign_with(self):
+        d = self.d
+        for name, content in certificate.__wrapped__().items():
+            d.write('other-' + name, content, 0o600)
+        with open(d.dir + '/key.pem', encoding='ascii') as f:
+            key = f.read()
+        fit = json.dumps({'client_email': 'r@p.test', 'private_key': key})
+        for more, files, said in (
+                ('  client_certificate: cert.pem\n  client_key: key.pem\n',
+                 {}, ''),
+                ('  client_certificate: cert.pem\n'
+                 '  client_key: other-key.pem\n', {},
+                 "other-key.pem: the private key is not the certificate's "
+                 '(client_key of a@example.test)\n'),
+                ('  client_certificate: secret\n  client_key: key.pem\n', {},
+                 'secret: the certificate: no start line (client_certificate '
+                 'of a@example.test)\n'),
+                ('  flow: service_account\n'
+                 '  service_account_file: sa.json\n', {'sa.json': fit}, ''),
+                ('  flow: service_account\n'
+                 '  service_account_file: sa.json\n', {'sa.json': '{}'},
+                 'sa.json: client_email is not there (service_account_file '
+                 'of a@example.test)\n')):
+            for name, content in files.items():
+                d.write(name, content, 0o600)
+            self.accounts(more)
+            done = self.run_check()
+            self.assertEqual(done.stderr.replace(d.dir + '/', ''), said)
 
     def test_usage(self):
         for args, status in (('-V', 0), ('-h', 0), ('-x', 2), ('more', 2)):
