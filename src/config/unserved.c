@@ -35,13 +35,6 @@ void accounts_unserved(const struct accounts *a, const char *path,
 	for (size_t i = 0; i < a->n_accounts; i++) {
 		const struct account_config *one = &a->accounts[i];
 
-		if (one->flow != FLOW_AUTHORIZATION_CODE &&
-		    one->flow != FLOW_DEVICE_CODE &&
-		    one->flow != FLOW_CLIENT_CREDENTIALS)
-			config_error(e, path, 0, "%s: this flow " NOT_YET
-				     ", expected authorization_code, "
-				     "device_code or client_credentials",
-				     one->address);
 		if (one->services[SERVICE_POP3])
 			config_error(e, path, 0, "%s: service pop3 " NOT_YET
 				     ", expected smtp or imap", one->address);

@@ -199,13 +199,21 @@ struct account *account_place(struct keeper *k, struct account **old,
 
 /*
  * A misconfigured client may work with the configuration just read; a token
- * known to be dead is not worth a new try.
+ * or password known to be dead is not worth a new try, a new password is.
  */
 void account_follow(struct account *a)
 {
+	unsigned char shown[DIGEST_SIZE];
+	bool changed;
+
 	if (a->unread && !a->signed_in)
 		load_grant(a);
-	if (!a->config->disabled && state_try_again(a)) {
+	credentials_digest(a, shown);
+	changed = memcmp(a->shown, shown, sizeof(shown)) != 0;
+	memcpy(a->shown, shown, sizeof(shown));
+	if (changed && a->config->flow == FLOW_PASSWORD)
+		secret_clear(&a->access_token);
+	if (!a->config->disabled && state_try_again(a, changed)) {
 		refresh_forget_failures(a);
 		refresh_start(a);
 	} else {

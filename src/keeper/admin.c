@@ -36,6 +36,7 @@ static const char *flow_name(enum account_flow flow)
 		[FLOW_SERVICE_ACCOUNT] = "service_account",
 		[FLOW_PASSWORD_GRANT] = "password_grant",
 		[FLOW_PASSWORD] = "password",
+		[FLOW_COMMAND] = "command",
 	};
 
 	return names[flow];
@@ -80,7 +81,8 @@ static struct json *account_json(struct account *a)
 	json_put(j, "services", services);
 	if (a->signed_in)
 		json_put_int(j, "signed_in", a->grant.signed_in_s);
-	if (secret_is_set(&a->access_token))
+	if (secret_is_set(&a->access_token) &&
+	    a->config->flow != FLOW_PASSWORD)
 		json_put_int(j, "token_expires_in",
 			     (a->expires_ms - clock_mono_ms()) / MSEC_PER_SEC);
 	put_consent_url(j, a);

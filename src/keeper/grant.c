@@ -32,7 +32,6 @@ static void put_endpoint(struct buf *out, const struct account *a,
 	frame_put_str(out, FIELD_HOST, e->host);
 	frame_put_number(out, FIELD_PORT, e->port);
 	frame_put_number(out, FIELD_TLS, e->tls);
-	frame_put_str(out, FIELD_MECHANISMS, p->sasl);
 	if (a->ca_pem)
 		frame_put_str(out, FIELD_CA, a->ca_pem);
 	account_put_limits(out, a);
@@ -43,6 +42,7 @@ static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
 {
 	struct buf out = BUF_SECRET;
 	struct frame_mark m = frame_begin(&out, FRAME_GRANT, id, 0);
+	char *mechanisms = credentials_mechanisms(a);
 
 	frame_put_number(&out, FIELD_RESULT, GRANT_OK);
 	frame_put_str(&out, FIELD_ACCOUNT, a->config->address);
@@ -51,6 +51,8 @@ static void answer_ok(struct account *a, struct channel *ch, uint32_t id,
 	frame_put_number(&out, FIELD_GENERATION, a->generation);
 	frame_put_number(&out, FIELD_EXPIRES,
 			 (uint64_t)(a->expires_ms - clock_mono_ms()));
+	frame_put_str(&out, FIELD_MECHANISMS, mechanisms);
+	mem_free(mechanisms);
 	put_endpoint(&out, a, s);
 	frame_put_number(&out, FIELD_SENT_COPY, account_shows_sent(a));
 	frame_end(&out, m);
@@ -165,7 +167,9 @@ void grant_get(struct keeper *k, struct channel *ch, const struct frame *f)
 		return;
 	}
 	a->asked_ms = now;
-	if (was_refused(a, f) && secret_is_set(&a->access_token)) {
+	if (was_refused(a, f) && a->config->flow == FLOW_PASSWORD)
+		state_password_refused(a, s);
+	else if (was_refused(a, f) && secret_is_set(&a->access_token)) {
 		if (renewed_just_now(a, s, now)) {
 			answer_no(a, ch, f->id, GRANT_STALE,
 				  &a->services[s]);

@@ -57,10 +57,15 @@ void state_set_grant(struct account *a, const struct state_change *c);
 void state_grant_works(struct account *a);
 /* A human authorised: every service gets a fresh chance. */
 void state_renewed(struct account *a);
-/* The configuration may be right now. False: none was found wrong. */
-bool state_try_again(struct account *a);
+/*
+ * The configuration may be right now. False: none was found wrong. changed:
+ * so are passwords and keys, and their refusal is over, too.
+ */
+bool state_try_again(struct account *a, bool changed);
 /* Every service waits for a person: no refresh can help. */
 bool state_is_dead(const struct account *a);
+/* The mail server refused a password that must not be shown again. */
+void state_password_refused(struct account *a, enum service s);
 void state_report(struct account *a, enum service s, enum report_class class,
 		  const struct state_change *c);
 /* May a token be asked for at all? The blocking state, or NULL. */
@@ -107,10 +112,13 @@ struct account {
 	bool unread;              /* the vault could not say */
 	bool unsaved;             /* grant is newer than the vault's */
 	bool authorised;          /* by a human; not in force yet */
+	/* what the configuration's files said when it was last applied */
+	unsigned char shown[DIGEST_SIZE];
 	/* the answer to the last refresh was lost: it may have been rotated */
 	bool ambiguous;
 
 	struct fetch *refresh;    /* single flight */
+	bool commanding;          /* the same, by a command */
 	bool discovering;         /* the endpoints come first */
 	struct timer *timer;      /* the next refresh or retry */
 	unsigned failures;        /* in a row */
@@ -179,6 +187,10 @@ bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in);
 /* They may be used now: tells everybody. */
 void refresh_use(struct account *a);
 void refresh_cancel(struct account *a);
+/* What a request, or a command, came to: a token, or none. */
+struct token_refusal;
+void refresh_took(struct account *a, struct oauth_tokens *t);
+void refresh_refused(struct account *a, const struct token_refusal *r);
 
 /* ---- token_request.c: what every request to a provider shares ---- */
 struct token_refusal {
@@ -193,16 +205,9 @@ struct state_change token_refusal_change(const struct token_refusal *r);
 
 extern const struct oauth_limits token_limits;
 
-/* How the account's client shows who it is; borrowed from the blobs. */
-struct client {
-	struct oauth_client oauth;
-	struct secret secret;
-};
-void client_init(struct client *c, const struct account *a);
-void client_clear(struct client *c);
-/* Fresh strings. */
+/* Fresh. */
 char *redirect_uri(const struct account *a);
-char *requested_scopes(const struct account *a);
+struct client;
 /* POSTs form (a BUF_SECRET buffer, cleared) to the token or device URL. */
 struct fetch *token_post(struct account *a, const struct client *c,
 			 const char *url, struct buf *form, fetch_fn *fn,
@@ -211,6 +216,50 @@ struct fetch *token_post(struct account *a, const struct client *c,
 void token_refused(const struct account *a, const struct fetch_response *r,
 		   enum oauth_answer answer, const struct oauth_error *error,
 		   struct token_refusal *out);
+
+/* ---- credentials.c: what each flow shows for a token ---- */
+
+/* How the account's client shows who it is. */
+struct client {
+	struct oauth_client oauth;
+	struct secret secret, assertion;
+	char *wrong; /* why it cannot, or NULL */
+};
+void client_init(struct client *c, const struct account *a);
+void client_clear(struct client *c);
+/* Fresh. "" where the provider has a resource in place of them. */
+char *requested_scopes(const struct account *a);
+
+/* Somebody signs in, and a refresh token is kept. */
+bool credentials_of_person(const struct account *a);
+/* There is something to ask for a token with. */
+bool credentials_present(const struct account *a);
+/* What is refused must not be shown again: mailboxes are locked for that. */
+bool credentials_lock_out(const struct account *a);
+/* Fresh; NULL when the provider has none. */
+char *credentials_token_url(const struct account *a);
+/* The body of the request, into an empty BUF_SECRET; false: why says. */
+bool credentials_form(struct account *a, const struct client *c,
+		      const char *url, struct buf *form,
+		      struct buf *why) MB_MUSTCHECK;
+/* Of the mailbox, borrowed from the blobs. */
+struct span credentials_password(const struct account *a);
+/* What mends their refusal by a token endpoint, or of what they brought by a
+ * mail server; fresh, NULL where somebody signs in. */
+char *credentials_step(const struct account *a, bool by_server);
+/* Of all that the configuration's files say, to see whether it changed. */
+void credentials_digest(const struct account *a,
+			unsigned char out[DIGEST_SIZE]);
+/* Puts them out of sight in a provider's words. */
+void credentials_mask(const struct account *a, char *text);
+
+/* For the mail server, best first; fresh. */
+char *credentials_mechanisms(const struct account *a);
+
+/* ---- command.c: a token that a command prints ---- */
+void command_start(struct account *a);
+/* Its answer is not waited for any more. */
+void command_forget(struct account *a);
 
 /* ---- discover.c: endpoints from the issuer (RFC 8414) ---- */
 struct endpoints;

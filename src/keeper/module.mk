@@ -3,6 +3,8 @@ libkeeper_a_SOURCES = \
 	src/keeper/account.c \
 	src/keeper/admin.c \
 	src/keeper/catch_all.c \
+	src/keeper/command.c \
+	src/keeper/credentials.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
 	src/keeper/keeper.c \

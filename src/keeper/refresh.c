@@ -33,6 +33,7 @@
 #define LEAST_PAUSE_MS MSEC_PER_SEC
 /* "expires_in": 0 is what some say for "not told" (RFC 6749 §5.1). */
 #define LIFE_FALLBACK_S 3600
+#define PASSWORD_LIFE_S (10 * 365 * 24 * 60 * 60)
 #define SAVE_AGAIN_MS (5 * MSEC_PER_SEC)
 /* After a failure somebody who waits may have it tried again this soon,
  * unless the provider named a time. */
@@ -55,9 +56,10 @@ static int64_t jitter(int64_t ms)
 	return ms / 2 + random_below((uint32_t)(ms / 2 + 1));
 }
 
-static bool has_credentials(const struct account *a)
+/* One at a time. */
+static bool is_under_way(const struct account *a)
 {
-	return a->signed_in || a->config->flow == FLOW_CLIENT_CREDENTIALS;
+	return a->refresh || a->discovering || a->commanding;
 }
 
 static int64_t until_refresh(const struct account *a)
@@ -82,8 +84,11 @@ static int64_t until_refresh(const struct account *a)
 
 void refresh_schedule(struct account *a)
 {
-	if (a->config->disabled || !has_credentials(a) || a->refresh ||
-	    a->discovering || state_is_dead(a))
+	if (a->config->disabled || !credentials_present(a) ||
+	    is_under_way(a) || state_is_dead(a))
+		return;
+	/* a password does not end by itself */
+	if (a->config->flow == FLOW_PASSWORD && account_token_works(a))
 		return;
 	/* a retry under way has its own time */
 	if ((a->failures || a->unsaved) && timer_is_set(a->timer))
@@ -195,11 +200,20 @@ static void retry_later(struct account *a, const struct token_refusal *r)
 
 bool refresh_is_due(const struct account *a)
 {
-	return a->refresh || a->discovering ||
-	       clock_mono_ms() >= a->not_before_ms;
+	return is_under_way(a) || clock_mono_ms() >= a->not_before_ms;
 }
 
-static void refused(struct account *a, const struct token_refusal *r)
+/* Is it asked again by itself, although somebody must do something? */
+static bool retried_slowly(const struct account *a, enum account_state state)
+{
+	/* rights, keys and clocks of machines are mended elsewhere, and no
+	 * mailbox is locked for asking */
+	return state == ACCOUNT_BLOCKED || state == ACCOUNT_CONSENT ||
+	       (state == ACCOUNT_MISCONFIGURED && !credentials_of_person(a) &&
+		!credentials_lock_out(a));
+}
+
+void refresh_refused(struct account *a, const struct token_refusal *r)
 {
 	struct state_change c = token_refusal_change(r);
 	char *text = NULL;
@@ -221,11 +235,23 @@ static void refused(struct account *a, const struct token_refusal *r)
 		retry_later(a, r);
 	else if (c.state == ACCOUNT_CONSENT && a->failures < APPROVAL_SOON)
 		timer_set(a->timer, jitter(APPROVAL_MS));
-	else if (c.state == ACCOUNT_BLOCKED || c.state == ACCOUNT_CONSENT)
+	else if (retried_slowly(a, c.state))
 		timer_set(a->timer, jitter(BLOCKED_MS));
 	if (c.state == ACCOUNT_REAUTHORIZE)
 		secret_clear(&a->access_token);
 	grant_answer_waiters(a);
+}
+
+void refresh_took(struct account *a, struct oauth_tokens *t)
+{
+	log_refresh(a, "ok", NULL);
+	/* a key or a password gets the next token, too */
+	if (!credentials_of_person(a))
+		secret_clear(&t->refresh_token);
+	if (refresh_take(a, t, false))
+		refresh_use(a);
+	else
+		grant_answer_waiters(a);
 }
 
 static void on_answer(void *arg, const struct fetch_response *r)
@@ -241,14 +267,10 @@ static void on_answer(void *arg, const struct fetch_response *r)
 		answer = oauth_tokens_parse(r->status, r->body, &token_limits,
 					    &tokens, &error);
 	if (answer == OAUTH_ANSWER_GOOD) {
-		log_refresh(a, "ok", NULL);
-		if (refresh_take(a, &tokens, false))
-			refresh_use(a);
-		else
-			grant_answer_waiters(a);
+		refresh_took(a, &tokens);
 	} else {
 		token_refused(a, r, answer, &error, &refusal);
-		refused(a, &refusal);
+		refresh_refused(a, &refusal);
 		token_refusal_clear(&refusal);
 	}
 	oauth_tokens_clear(&tokens);
@@ -257,44 +279,61 @@ static void on_answer(void *arg, const struct fetch_response *r)
 
 /* ---- asking ---- */
 
-static void send_request(struct account *a, const char *url)
+static void not_asked(struct account *a, const struct oauth_verdict *v,
+		      const char *error)
 {
-	struct buf form = BUF_SECRET;
-	struct client client;
-	char *scopes = NULL;
+	struct token_refusal r = { .verdict = *v, .retry_after_s = -1 };
 
-	client_init(&client, a);
-	if (a->config->flow == FLOW_CLIENT_CREDENTIALS) {
-		scopes = requested_scopes(a);
-		oauth_form_client_credentials(&form, &client.oauth, scopes);
-	} else {
-		oauth_form_refresh(&form, &client.oauth,
-				   secret_span(&a->grant.refresh_token), NULL);
-	}
-	a->refresh = token_post(a, &client, url, &form, on_answer, a);
-	mem_free(scopes);
-	client_clear(&client);
+	snprintf(r.error.description, sizeof(r.error.description), "%s", error);
+	r.step = mem_strdup(r.verdict.step);
+	refresh_refused(a, &r);
+	token_refusal_clear(&r);
 }
 
 static void no_endpoint(struct account *a, const char *error)
 {
-	struct token_refusal r = {
-		.verdict = { OAUTH_TRANSIENT, 0, "discovery-failed",
-			     "The provider's sign-in service cannot be found",
-			     "Check issuer in providers.yaml" },
-		.retry_after_s = -1,
+	static const struct oauth_verdict v = {
+		OAUTH_TRANSIENT, 0, "discovery-failed",
+		"The provider's sign-in service cannot be found",
+		"Check issuer in providers.yaml"
 	};
 
-	snprintf(r.error.description, sizeof(r.error.description), "%s", error);
-	r.step = mem_strdup(r.verdict.step);
-	refused(a, &r);
-	token_refusal_clear(&r);
+	not_asked(a, &v, error);
+}
+
+static void no_credentials(struct account *a, const char *error)
+{
+	static const struct oauth_verdict v = {
+		OAUTH_MISCONFIGURED, 0, "credentials-unusable",
+		"What the configuration has to show for access cannot be used",
+		"Correct the files that the account names, then "
+		"mailbearerctl reload"
+	};
+
+	not_asked(a, &v, error);
+}
+
+static void send_request(struct account *a, const char *url)
+{
+	struct buf form = BUF_SECRET, why = BUF_INIT;
+	struct client client;
+
+	client_init(&client, a);
+	if (client.wrong)
+		no_credentials(a, client.wrong);
+	else if (!credentials_form(a, &client, url, &form, &why))
+		no_credentials(a, buf_cstr(&why));
+	else
+		a->refresh = token_post(a, &client, url, &form, on_answer, a);
+	client_clear(&client);
+	buf_clear(&form);
+	buf_clear(&why);
 }
 
 static void on_endpoints(void *arg, const char *error)
 {
 	struct account *a = arg;
-	char *url = error ? NULL : account_endpoint(a, ENDPOINT_TOKEN);
+	char *url = error ? NULL : credentials_token_url(a);
 
 	a->discovering = false;
 	if (url)
@@ -304,9 +343,25 @@ static void on_endpoints(void *arg, const char *error)
 	mem_free(url);
 }
 
+/* It is at hand, and good until a mail server says otherwise. */
+static void take_password(struct account *a)
+{
+	struct oauth_tokens t = { .expires_in_s = PASSWORD_LIFE_S };
+	struct span password = credentials_password(a);
+
+	if (!password.len) {
+		no_credentials(a, "password_file is empty");
+		return;
+	}
+	secret_set(&t.access_token, password);
+	MB_IGNORE(refresh_take(a, &t, false)); /* has nothing to save */
+	refresh_use(a);
+	oauth_tokens_clear(&t);
+}
+
 void refresh_start(struct account *a)
 {
-	if (a->refresh || a->discovering || a->config->disabled)
+	if (is_under_way(a) || a->config->disabled)
 		return;
 	timer_cancel(a->timer);
 	if (a->k->draining) {
@@ -320,17 +375,22 @@ void refresh_start(struct account *a)
 			grant_answer_waiters(a);
 		return;
 	}
-	if (!has_credentials(a)) {
+	if (!credentials_present(a)) {
 		grant_answer_waiters(a);
-		return;
+	} else if (a->config->flow == FLOW_PASSWORD) {
+		take_password(a);
+	} else if (a->config->flow == FLOW_COMMAND) {
+		command_start(a);
+	} else {
+		a->discovering = true;
+		discover(a, on_endpoints, a);
 	}
-	a->discovering = true;
-	discover(a, on_endpoints, a);
 }
 
 void refresh_cancel(struct account *a)
 {
 	fetch_cancel(&a->refresh);
+	command_forget(a);
 	discover_forget(a->k, a);
 	a->discovering = false;
 	timer_cancel(a->timer);

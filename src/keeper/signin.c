@@ -168,6 +168,8 @@ static bool any_scope_granted(const struct account *a, const char *granted)
 	const struct provider_config *p = a->config->provider;
 	bool any = false;
 
+	if (p->resource)
+		return true; /* scopes mean nothing there */
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		struct span rest = span_str(p->scopes[i]);
 
@@ -333,6 +335,7 @@ static void make_url(struct signin *s, const char *authorize_url)
 		.client_id = c->client_id,
 		.redirect_uri = s->redirect,
 		.scope = scopes,
+		.resource = c->provider->resource,
 		.login_hint = c->login_hint ? c->login_hint :
 			      c->sign_in_as ? c->sign_in_as :
 					      c->address,
@@ -545,7 +548,7 @@ void signin_start(struct account *a, enum signin_method method,
 			    "use --paste or --device, or set web");
 		return;
 	}
-	if (a->config->flow == FLOW_CLIENT_CREDENTIALS) {
+	if (!credentials_of_person(a)) {
 		admin_error(reply, 409, "this account needs no sign-in: the "
 					"daemon has access of its own",
 			    NULL);

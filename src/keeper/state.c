@@ -187,7 +187,16 @@ void state_renewed(struct account *a)
 	}
 }
 
-bool state_try_again(struct account *a)
+/* Persons sign in again; a password they wrote anew is as good. */
+static bool worth_a_try(const struct account *a, const struct service_state *st,
+			bool changed)
+{
+	return st->state == ACCOUNT_MISCONFIGURED ||
+	       (changed && st->state == ACCOUNT_REAUTHORIZE &&
+		!credentials_of_person(a));
+}
+
+bool state_try_again(struct account *a, bool changed)
 {
 	static const struct state_change again = {
 		.state = ACCOUNT_RETRYING,
@@ -199,7 +208,7 @@ bool state_try_again(struct account *a)
 
 	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
 		if (!a->config->services[s] ||
-		    a->services[s].state != ACCOUNT_MISCONFIGURED)
+		    !worth_a_try(a, &a->services[s], changed))
 			continue;
 		set(a, (enum service)s, &again, true);
 		any = true;
@@ -253,6 +262,37 @@ static void count_refusal(struct service_state *st, const struct config *g)
 }
 
 /*
+ * Where nobody signs in, a person mends no refusal of tokens; rights do, and
+ * they come without a word to us: it is tried on, slowly. The step is fresh.
+ */
+static char *nobody_signs_in(const struct account *a, struct state_change *c)
+{
+	char *step = c->state == ACCOUNT_REAUTHORIZE ?
+			     credentials_step(a, true) : NULL;
+
+	if (!step)
+		return NULL;
+	c->step = step;
+	if (a->config->flow != FLOW_PASSWORD)
+		c->state = ACCOUNT_BLOCKED;
+	return step;
+}
+
+void state_password_refused(struct account *a, enum service s)
+{
+	char *step = credentials_step(a, true);
+	const struct state_change c = {
+		.state = ACCOUNT_REAUTHORIZE,
+		.cause = "password-refused",
+		.text = "The mail server refuses the password",
+		.step = step,
+	};
+
+	set(a, s, &c, true);
+	mem_free(step);
+}
+
+/*
  * A fresh token was refused. That may pass (a permission still spreading
  * through the provider): it is tried on for the retry window, then a human
  * must look.
@@ -264,13 +304,16 @@ static void fresh_token_refused(struct account *a, enum service s,
 	struct service_state *st = &a->services[s];
 	struct state_change change = *c;
 	int64_t window = g->retry_window * MSEC_PER_SEC;
+	char *step;
 
 	count_refusal(st, g);
 	change.state = ACCOUNT_RETRYING;
 	if (st->refusals >= g->retry_attempts ||
 	    clock_mono_ms() - st->first_refusal_ms >= window)
 		change.state = ACCOUNT_REAUTHORIZE;
+	step = nobody_signs_in(a, &change);
 	set(a, s, &change, false);
+	mem_free(step);
 }
 
 void state_report(struct account *a, enum service s, enum report_class class,
@@ -285,6 +328,7 @@ void state_report(struct account *a, enum service s, enum report_class class,
 		[REPORT_MISCONFIGURED] = ACCOUNT_MISCONFIGURED,
 	};
 	struct state_change change = *c;
+	char *step;
 
 	if (class == REPORT_LOGGED_IN)
 		return;
@@ -307,7 +351,9 @@ void state_report(struct account *a, enum service s, enum report_class class,
 	     !strcmp(text_or(c->cause, ""), "no-token")))
 		return;
 	change.state = states[class];
+	step = nobody_signs_in(a, &change);
 	set(a, s, &change, false);
+	mem_free(step);
 }
 
 static void load(void *arg, const struct vault_state *v)
@@ -369,7 +415,6 @@ void state_check_signed_in(struct account *a)
 
 	if (a->unread)
 		state_set_grant(a, &unreadable);
-	else if (!a->signed_in && a->config->flow != FLOW_CLIENT_CREDENTIALS &&
-	    a->config->flow != FLOW_PASSWORD)
+	else if (!credentials_present(a))
 		never_authorised(a);
 }

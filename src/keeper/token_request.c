@@ -9,49 +9,6 @@
 /* A token of Entra has 1 to 3 kB; Dovecot takes lines of 8 kB. */
 const struct oauth_limits token_limits = { 256u << 10, 16, 16u << 10 };
 
-static const struct config_blob *secret_blob(const struct account *a)
-{
-	const struct config_blob *b;
-	char *name;
-
-	if (!a->config->client_secret_file)
-		return NULL;
-	name = mem_printf("file:%s", a->config->client_secret_file);
-	b = config_blobs_find(&a->k->blobs, name);
-	mem_free(name);
-	return b;
-}
-
-/* The file may end with a newline; the secret does not. */
-static struct span without_newline(struct span s)
-{
-	while (s.len &&
-	       (s.data[s.len - 1] == '\n' || s.data[s.len - 1] == '\r'))
-		s.len--;
-	return s;
-}
-
-void client_init(struct client *c, const struct account *a)
-{
-	const struct config_blob *b = secret_blob(a);
-	const char *how = a->config->provider->client_auth;
-
-	*c = (struct client){ { a->config->client_id, OAUTH_CLIENT_NONE, NULL,
-				SPAN_NONE },
-			      SECRET_NONE };
-	if (!b)
-		return;
-	secret_set(&c->secret, without_newline(secret_span(&b->content)));
-	c->oauth.secret = &c->secret;
-	c->oauth.auth = how && !strcmp(how, "basic") ? OAUTH_CLIENT_BASIC :
-						       OAUTH_CLIENT_POST;
-}
-
-void client_clear(struct client *c)
-{
-	secret_clear(&c->secret);
-}
-
 /*
  * The loopback address desk listens on. Providers ignore the port of a
  * loopback redirect (RFC 8252 §7.3), so "http://localhost" is registered once.
@@ -64,33 +21,6 @@ char *redirect_uri(const struct account *a)
 	if (a->config->redirect_uri)
 		return mem_strdup(a->config->redirect_uri);
 	return mem_printf("http://localhost%s", port ? port : "");
-}
-
-static void add_scopes(struct buf *out, const char *more)
-{
-	struct span rest = span_str(more);
-
-	while (rest.len) {
-		struct span one = span_cut(&rest, ' ');
-
-		if (!one.len || oauth_scope_has(buf_span(out), one))
-			continue;
-		if (buf_len(out))
-			buf_add_char(out, ' ');
-		buf_add(out, one);
-	}
-}
-
-char *requested_scopes(const struct account *a)
-{
-	const struct provider_config *p = a->config->provider;
-	struct buf out = BUF_INIT;
-
-	for (unsigned s = 0; s < SERVICE_COUNT; s++)
-		if (a->config->services[s])
-			add_scopes(&out, p->scopes[s]);
-	add_scopes(&out, p->scopes_common);
-	return buf_take(&out);
 }
 
 struct fetch *token_post(struct account *a, const struct client *c,
@@ -124,19 +54,6 @@ static void fill_step(const struct account *a, struct token_refusal *out)
 	out->step = buf_take(&step);
 }
 
-/* Nothing of what we sent comes back into a log or before a person. */
-static void mask_secrets(const struct account *a, struct oauth_error *e)
-{
-	struct client c;
-
-	client_init(&c, a);
-	secret_mask(e->error, &c.secret);
-	secret_mask(e->description, &c.secret);
-	secret_mask(e->description, &a->access_token);
-	secret_mask(e->description, &a->grant.refresh_token);
-	client_clear(&c);
-}
-
 static const struct oauth_verdict unreachable = {
 	OAUTH_TRANSIENT, 0, "provider-unreachable",
 	"The provider's sign-in service does not answer",
@@ -148,6 +65,33 @@ static const struct oauth_verdict by_proxy = {
 	"If it lasts: check proxy in [oauth] of mailbearer.ini, then "
 	"mailbearerctl reload; it is tried again by itself"
 };
+
+/*
+ * "Sign in again" is no advice for keys, certificates and passwords. A
+ * password that was refused is not shown again; the others are whoever runs
+ * this daemon's to correct.
+ */
+static void nobody_signs_in(const struct account *a, struct token_refusal *out)
+{
+	struct oauth_verdict *v = &out->verdict;
+	bool dead = v->class == OAUTH_REAUTHORIZE ||
+		    v->class == OAUTH_EXPIRED || v->class == OAUTH_DECLINED;
+
+	if (dead && !credentials_of_person(a)) {
+		v->class = credentials_lock_out(a) ? OAUTH_REAUTHORIZE :
+						     OAUTH_MISCONFIGURED;
+		out->step = credentials_step(a, false);
+		if (!strcmp(v->cause, "invalid_grant"))
+			v->meaning = "The provider does not accept what the "
+				     "account has to show for access";
+	} else if (a->config->client_certificate &&
+		   !strcmp(v->cause, "invalid_client")) {
+		out->step = mem_strdup("Register the certificate of "
+				       "client_certificate for the app, or "
+				       "put one there that is registered, then "
+				       "mailbearerctl reload");
+	}
+}
 
 void token_refused(const struct account *a, const struct fetch_response *r,
 		   enum oauth_answer answer, const struct oauth_error *error,
@@ -164,8 +108,11 @@ void token_refused(const struct account *a, const struct fetch_response *r,
 		if (answer == OAUTH_ANSWER_ERROR)
 			out->error = *error;
 	}
-	mask_secrets(a, &out->error);
-	fill_step(a, out);
+	credentials_mask(a, out->error.error);
+	credentials_mask(a, out->error.description);
+	nobody_signs_in(a, out);
+	if (!out->step)
+		fill_step(a, out);
 }
 
 void token_refusal_clear(struct token_refusal *r)

@@ -265,6 +265,11 @@ static inline void rig_connect(struct rig_peer *p, const char *name)
 
 /* Sections behind those that every test needs. */
 static const char *rig_ini_more = "";
+/* Behind the others; and files that the configuration names. */
+static const char *rig_providers_more = "";
+static struct rig_file {
+	const char *name, *content; /* "file:PATH" */
+} rig_files[4];
 
 /* The first configuration or a reload. */
 static inline void rig_apply(const char *accounts)
@@ -273,13 +278,19 @@ static inline void rig_apply(const char *accounts)
 			       "protocol = smtp\naddress = 127.0.0.1:1\n"
 			       "tls = none\nplaintext_auth = loopback\n%s",
 			       rig_role.dir, rig_ini_more);
+	char *providers = mem_printf("%s%s", RIG_PROVIDERS,
+				     rig_providers_more);
 	struct config_blobs b = { NULL, 0 };
 	struct buf why = BUF_INIT;
 	bool taken;
 
 	config_blobs_add(&b, "ini", "m.ini", span_str(ini));
-	config_blobs_add(&b, "providers", "p.yaml", SPAN(RIG_PROVIDERS));
+	config_blobs_add(&b, "providers", "p.yaml", span_str(providers));
 	config_blobs_add(&b, "accounts", "a.yaml", span_str(accounts));
+	for (size_t i = 0; i < ARRAY_SIZE(rig_files); i++)
+		if (rig_files[i].name)
+			config_blobs_add(&b, rig_files[i].name, "a file",
+					 span_str(rig_files[i].content));
 	taken = keeper_ops.apply(&rig_role, &b, NULL, 0, &rig_role.keeper,
 				 &why);
 	if (!taken)
@@ -287,6 +298,7 @@ static inline void rig_apply(const char *accounts)
 	CHECK_FATAL(taken);
 	config_blobs_clear(&b);
 	buf_clear(&why);
+	mem_free(providers);
 	mem_free(ini);
 }
 

@@ -361,3 +361,10 @@ tests_unit_test_keeper_state_SOURCES = tests/unit/test_keeper_state.c
 tests_unit_test_keeper_state_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_keeper_state_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
 tests_unit_test_keeper_state_LDADD = $(tests_unit_test_keeper_LDADD)
+
+check_PROGRAMS += tests/unit/test_keeper_flows
+TESTS += tests/unit/test_keeper_flows
+tests_unit_test_keeper_flows_SOURCES = tests/unit/test_keeper_flows.c
+tests_unit_test_keeper_flows_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_keeper_flows_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
+tests_unit_test_keeper_flows_LDADD = $(tests_unit_test_keeper_LDADD)
