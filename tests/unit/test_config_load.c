@@ -99,9 +99,6 @@ static void test_load(void)
 		"m.ini: [listen smtp]: protocol = pop3 is not served by this "
 		"version, expected smtp or imap\n"
 		"m.ini: [notify] command is not served by this version\n"
-		"./a.yaml: a@b: this flow is not served by this version, "
-		"expected authorization_code, device_code or "
-		"client_credentials\n"
 		"m.ini:6: mail_account: no account x@y in accounts.yaml\n"));
 	config_blobs_clear(&b);
 	buf_clear(&e.text);
