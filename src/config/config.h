@@ -24,8 +24,10 @@
 
 /* ---- blobs ---- */
 
-/* Names: "ini", "accounts", "providers", and "file:PATH" for what they name
- * (certificates, keys, secrets, authorities). */
+/* Names: "ini", "accounts", "providers", "file:PATH" for what they name
+ * (certificates, keys, secrets, authorities), and CONFIG_SEALING_KEY where
+ * systemd has a credential of that name. */
+#define CONFIG_SEALING_KEY "mailbearer.key"
 struct config_blob {
 	char *name;
 	char *path; /* for messages */

@@ -190,6 +190,22 @@ static void add_providers(struct config_blobs *out, const struct ini_file *ini,
 		add_named(out, "providers", c->providers, ini, errors);
 }
 
+/* The service manager's word for where it is decides; a file is made there,
+ * or not, by no one else. */
+static void add_sealing_key(struct config_blobs *out,
+			    struct config_errors *errors)
+{
+	static char path[] = CREDENTIAL_PREFIX CONFIG_SEALING_KEY;
+	const struct file_ref f = { .path = path, .secret = true };
+	int fd = open_file(path);
+
+	if (fd < 0 && errno == ENOENT)
+		return;
+	if (fd >= 0)
+		close(fd);
+	add_file(out, CONFIG_SEALING_KEY, &f, errors);
+}
+
 /* Mistakes inside the files are config_check's to report. */
 void config_load(const char *ini_path, struct config_blobs *out,
 		 struct config_errors *errors)
@@ -202,6 +218,7 @@ void config_load(const char *ini_path, struct config_blobs *out,
 	struct ini_file ini;
 
 	add_file(out, "ini", &ini_ref, errors);
+	add_sealing_key(out, errors);
 	blob = config_blobs_find(out, "ini");
 	if (!blob)
 		return;

@@ -8,7 +8,8 @@
 
 /*
  * Reads the ini file, then what it names (accounts, providers), then what
- * those name (certificates, keys, secrets, authorities). Files that cannot be
+ * those name (certificates, keys, secrets, authorities), and the sealing key
+ * if it is a credential of systemd's. Files that cannot be
  * read are mistakes at the line that names them. Secret files that others may
  * read are mistakes, too.
  */

@@ -48,12 +48,15 @@ static void on_up(void *owner, struct channel *ch)
 		state_announce_all(owner);
 }
 
-static bool open_vault(struct keeper *k, struct buf *why)
+static bool open_vault(struct keeper *k, const struct config_blobs *blobs,
+		       struct buf *why)
 {
+	const struct config_blob *given =
+		config_blobs_find(blobs, CONFIG_SEALING_KEY);
 	char *dir = config_vault_dir(k->config);
 	struct secret key = SECRET_NONE;
 
-	if (seal_key_load(dir, &key, why))
+	if (seal_key_load(dir, given ? &given->content : NULL, &key, why))
 		k->vault = vault_open(dir, &key, why);
 	secret_clear(&key);
 	mem_free(dir);
@@ -164,7 +167,7 @@ static bool apply(struct role *r, const struct config_blobs *blobs,
 	if (accounts && !k->vault) {
 		/* the vault opened first stays: its folder is fixed */
 		k->config = config;
-		if (!open_vault(k, why)) {
+		if (!open_vault(k, blobs, why)) {
 			k->config = NULL;
 			accounts_free(&accounts);
 		}
@@ -210,7 +213,7 @@ static void drain(void *owner)
 static const char *const peers[] = { "relay", "courier", "desk", NULL };
 static const struct channel_ops channel_ops = { on_frame, on_lost, on_up };
 /* libcurl looks things up with the C library, and its modules, whichever. */
-static const char *const reads[] = { "/etc", "$CREDENTIALS_DIRECTORY", NULL };
+static const char *const reads[] = { "/etc", NULL };
 const struct role_ops keeper_ops = { "keeper", peers, &channel_ops,
 				    apply, drain, stop,
 				    .keep = { .dials = true,

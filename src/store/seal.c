@@ -158,20 +158,29 @@ static bool make_key(const char *dir, const char *path, struct secret *key,
 	return made;
 }
 
-bool seal_key_load(const char *dir, struct secret *key, struct buf *why)
+static bool take_key(const struct secret *given, struct secret *key,
+		     struct buf *why)
 {
-	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-	char *given = credentials ?
-			      mem_printf("%s/mailbearer.key", credentials) :
-			      NULL;
-	char *own = mem_printf("%s/seal.key", dir);
-	bool bad = false, found;
+	if (given->len != SEAL_KEY_SIZE) {
+		buf_printf(why, "the sealing key that is given has %zu bytes, "
+				"expected %d", given->len, SEAL_KEY_SIZE);
+		return false;
+	}
+	secret_copy(key, given);
+	return true;
+}
 
-	found = (given && read_key(given, key, &bad, why)) ||
-		read_key(own, key, &bad, why);
-	if (!found)
+bool seal_key_load(const char *dir, const struct secret *given,
+		   struct secret *key, struct buf *why)
+{
+	bool bad = false;
+	char *own;
+
+	if (given)
+		return take_key(given, key, why);
+	own = mem_printf("%s/seal.key", dir);
+	if (!read_key(own, key, &bad, why))
 		bad = !make_key(dir, own, key, why);
-	mem_free(given);
 	mem_free(own);
 	return !bad;
 }

@@ -20,11 +20,11 @@ bool seal_open(const struct secret *key, struct span place, struct span sealed,
 	       struct secret *plain) MB_MUSTCHECK;
 
 /*
- * The key: from the systemd credential directory ($CREDENTIALS_DIRECTORY/
- * mailbearer.key) if there, else dir/seal.key (0600), made on first start and
- * synced, directory included. False and a sentence in why on failure.
+ * The key: given, unless that is NULL; else dir/seal.key (0600), made on first
+ * start and synced, directory included. False and a sentence in why on
+ * failure.
  */
-bool seal_key_load(const char *dir, struct secret *key,
-		   struct buf *why) MB_MUSTCHECK;
+bool seal_key_load(const char *dir, const struct secret *given,
+		   struct secret *key, struct buf *why) MB_MUSTCHECK;
 
 #endif

@@ -78,7 +78,8 @@ static unsigned roles_of(const struct config_blob *b, const struct config *c,
 			       BIT(ROLE_KEEPER) :
 			       BIT(ROLE_COUNT) - 1;
 	if (!strcmp(b->name, "accounts") || !strcmp(b->name, "providers") ||
-	    !strcmp(b->name, "catalogue"))
+	    !strcmp(b->name, "catalogue") ||
+	    !strcmp(b->name, CONFIG_SEALING_KEY))
 		return BIT(ROLE_KEEPER);
 	if (is_of_listener(c, b->path))
 		roles |= BIT(ROLE_RELAY);

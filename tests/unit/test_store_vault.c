@@ -40,7 +40,7 @@ static struct secret load_key(void)
 	struct secret key = SECRET_NONE;
 	struct buf why = BUF_INIT;
 
-	CHECK_FATAL(seal_key_load(dir, &key, &why));
+	CHECK_FATAL(seal_key_load(dir, NULL, &key, &why));
 	CHECK_INT(key.len, SEAL_KEY_SIZE);
 	buf_clear(&why);
 	return key;
@@ -84,7 +84,7 @@ static void test_seal(void)
 
 static void test_key_file(void)
 {
-	struct secret first, again, bad = SECRET_NONE;
+	struct secret first, again, bad = SECRET_NONE, given = SECRET_NONE;
 	struct buf why = BUF_INIT;
 	char *path;
 
@@ -94,14 +94,23 @@ static void test_key_file(void)
 	CHECK(secret_equal(&first, &again));
 	path = mem_printf("%s/seal.key", dir);
 	CHECK_INT(chmod(path, 0644), 0);
-	CHECK(!seal_key_load(dir, &bad, &why));
+	CHECK(!seal_key_load(dir, NULL, &bad, &why));
 	CHECK(strstr(buf_cstr(&why), "0600") != NULL);
 	buf_clear(&why);
 	CHECK_INT(chmod(path, 0600), 0);
 	CHECK_INT(truncate(path, 5), 0);
-	CHECK(!seal_key_load(dir, &bad, &why));
+	CHECK(!seal_key_load(dir, NULL, &bad, &why));
 	CHECK(strstr(buf_cstr(&why), "5 bytes") != NULL);
 	buf_clear(&why);
+	secret_set(&given, SPAN("short"));
+	CHECK(!seal_key_load(dir, &given, &bad, &why));
+	CHECK(strstr(buf_cstr(&why), "5 bytes") != NULL);
+	buf_clear(&why);
+	secret_set(&given, SPAN("0123456789abcdef0123456789abcdef"));
+	CHECK(seal_key_load(dir, &given, &bad, &why));
+	CHECK(secret_equal(&given, &bad));
+	secret_clear(&given);
+	secret_clear(&bad);
 	mem_free(path);
 	secret_clear(&first);
 	secret_clear(&again);
