@@ -143,7 +143,8 @@ static struct account *account_of(struct keeper *k, struct channel *ch,
 /* The provider refused the token that we would give again. */
 static bool was_refused(const struct account *a, const struct frame *f)
 {
-	return frame_number(f, FIELD_GENERATION, 0) == a->generation;
+	return frame_number(f, FIELD_GENERATION, 0) == a->generation &&
+	       secret_is_set(&a->access_token);
 }
 
 /* It never worked, and was itself fetched for a refused one. */
@@ -167,9 +168,9 @@ void grant_get(struct keeper *k, struct channel *ch, const struct frame *f)
 		return;
 	}
 	a->asked_ms = now;
-	if (was_refused(a, f) && a->config->flow == FLOW_PASSWORD)
+	if (was_refused(a, f) && a->config->flow == FLOW_PASSWORD) {
 		state_password_refused(a, s);
-	else if (was_refused(a, f) && secret_is_set(&a->access_token)) {
+	} else if (was_refused(a, f)) {
 		if (renewed_just_now(a, s, now)) {
 			answer_no(a, ch, f->id, GRANT_STALE,
 				  &a->services[s]);

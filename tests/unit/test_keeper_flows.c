@@ -399,6 +399,25 @@ static void test_password(void)
 	clean();
 }
 
+/* The old one was at hand elsewhere when the new one came. */
+static void test_password_overtaken(void)
+{
+	uint64_t first;
+
+	rig_providers_more = PROVIDER_OLD;
+	file(0, "file:/p", "word");
+	rig_start(PASSWORD);
+	rig_grant_send(ADDRESS);
+	check_granted("word", "login");
+	first = granted_generation();
+	file(0, "file:/p", "other");
+	rig_apply(PASSWORD);
+	send_refused(SERVICE_SMTP, first);
+	check_granted("other", "login");
+	CHECK_INT(state_of(SERVICE_SMTP)->state, ACCOUNT_CONNECTED);
+	clean();
+}
+
 static void test_password_mechanisms(void)
 {
 	file(0, "file:/p", "word");
@@ -523,6 +542,7 @@ UNIT_MAIN("keeper/flows",
 	  { "password grant", test_password_grant },
 	  { "resource with a person", test_resource_of_person },
 	  { "password", test_password },
+	  { "a password overtaken", test_password_overtaken },
 	  { "mechanisms of passwords", test_password_mechanisms },
 	  { "command", test_command },
 	  { "command fails", test_command_fails },
