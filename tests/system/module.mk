@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/system/lab/conf/plain.conf.in \
 	tests/system/lab/conf/users.json \
 	tests/system/lab/faults.mjs \
+	tests/system/lab/grants.mjs \
 	tests/system/lab/install.sh \
 	tests/system/lab/oidc-server.mjs \
 	tests/system/lab/oidc-token.mjs \
@@ -46,6 +47,7 @@ EXTRA_DIST += \
 	tests/system/test_fault_disk.py \
 	tests/system/test_fault_network.py \
 	tests/system/test_fault_memory.py \
+	tests/system/test_flows.py \
 	tests/system/test_history.py \
 	tests/system/test_imap.py \
 	tests/system/test_limits.py \

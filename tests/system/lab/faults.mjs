@@ -1,5 +1,7 @@
 // Stands in front of the OpenID provider: spoils answers on order, and keeps a
 // log without secrets of what was asked.
+import { assertionHeader } from './grants.mjs';
+
 const LOG_LIMIT = 20000;
 
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -63,6 +65,8 @@ export class Faults {
         status: ctx.status,
         client: ctx.oidc?.client?.clientId,
         grant_type: grant,
+        resource: ctx.oidc?.params?.resource,
+        signed: assertionHeader(ctx.oidc?.params),
         error: ctx.body?.error,
       });
     };

@@ -9,6 +9,7 @@ import crypto from 'node:crypto';
 import Provider from 'oidc-provider';
 import { Store, adapterFor } from './store.mjs';
 import { Faults } from './faults.mjs';
+import { addGrants } from './grants.mjs';
 
 const [, , RUN, BASE, MODE = 'opaque'] = process.argv;
 const PORT = Number(BASE) + 443;
@@ -68,12 +69,15 @@ const provider = new Provider(ISSUER, {
   features: {
     devInteractions: { enabled: false },
     deviceFlow: { enabled: true },
+    clientCredentials: { enabled: true },
     revocation: { enabled: true },
     introspection: {
       enabled: true,
       // Only the mail server may introspect, and only access tokens count.
       allowedPolicy: (ctx, client, token) => client.clientId === 'dovecot'
-        && token.kind === 'AccessToken' && !users[token.accountId]?.disabled,
+        && (token.kind === 'ClientCredentials'
+          || (token.kind === 'AccessToken'
+            && !users[token.accountId]?.disabled)),
     },
     rpInitiatedLogout: { enabled: false },
     ...(jwt ? { resourceIndicators } : {}),
@@ -97,8 +101,11 @@ const provider = new Provider(ISSUER, {
     },
   },
   rotateRefreshToken: () => settings.rotate,
-  extraTokenClaims: (ctx, token) => (token.accountId
-    ? { email: token.accountId } : undefined),
+  // An application has the mailbox that its entry names.
+  extraClientMetadata: { properties: ['mailbox'] },
+  extraTokenClaims: (ctx, token) => ({
+    email: token.accountId || ctx.oidc.client.mailbox,
+  }),
   findAccount: async (ctx, id) => {
     if (!users[id] || users[id].disabled) return undefined;
     return {
@@ -108,6 +115,7 @@ const provider = new Provider(ISSUER, {
   },
   interactions: { url: (ctx, i) => `/interaction/${i.uid}` },
 });
+addGrants(provider, users, () => readJson('service-keys.json'));
 provider.use(faults.middleware());
 provider.on('server_error', (ctx, e) => console.error('server_error', e));
 
