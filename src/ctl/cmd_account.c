@@ -152,6 +152,25 @@ static void add_causes(struct buf *out, const struct json *account)
 	add_each(out, account, "correlation_id", "correlation");
 }
 
+/* What an administrator is asked to approve, where one is. */
+static void add_permissions(struct buf *out, const struct json *account)
+{
+	struct buf line = BUF_INIT;
+
+	for (size_t i = 0; i < SERVICES && !buf_len(&line); i++) {
+		const struct json *action =
+			json_get(service_of(account, i), "action");
+		const struct json *list = json_get(action, "permissions");
+
+		for (size_t k = 0; k < json_count(list); k++) {
+			buf_add_str(&line, k ? ", " : "");
+			buf_add(&line, json_text(json_at(list, k)));
+		}
+	}
+	text_add_fact(out, "permissions", buf_span(&line));
+	buf_clear(&line);
+}
+
 static const struct json *count_of(const struct json *counts,
 				   struct span address)
 {
@@ -201,6 +220,7 @@ static void add_account(struct buf *out, struct ctl *ctl,
 	add_logins(out, account);
 	text_add_fact(out, "to approve",
 		      json_get_text(account, "admin_consent_url"));
+	add_permissions(out, account);
 	trouble_add(out, account, &ctl->screen, now, false);
 }
 

@@ -171,6 +171,22 @@ static bool is_pending(const struct json *auth)
 	return span_is(json_get_text(auth, "status"), "pending");
 }
 
+/* An administrator must approve the app first: where, and what. */
+static void tell_action(const struct json *auth)
+{
+	const struct json *action = json_get(auth, "action");
+	const struct json *list = json_get(action, "permissions");
+	struct buf line = BUF_INIT;
+
+	ctl_step(json_get_text(action, "url"));
+	for (size_t i = 0; i < json_count(list); i++) {
+		buf_add_str(&line, i ? ", " : "permissions: ");
+		buf_add(&line, json_text(json_at(list, i)));
+	}
+	ctl_step(buf_span(&line));
+	buf_clear(&line);
+}
+
 static void tell_end(const struct json *auth, bool done)
 {
 	struct buf text = BUF_INIT;
@@ -185,6 +201,7 @@ static void tell_end(const struct json *auth, bool done)
 				     buf_cstr(&text) :
 				     "nobody signed in; begin again");
 		ctl_step(json_get_text(auth, "step"));
+		tell_action(auth);
 	}
 	buf_clear(&text);
 }

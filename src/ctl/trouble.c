@@ -156,6 +156,21 @@ static void add_step(struct buf *out, struct span step,
 	buf_clear(&text);
 }
 
+/* What the step does not say itself: a link to open, a command to run. */
+static void add_action(struct buf *out, const struct json *service,
+		       const struct screen *screen)
+{
+	const struct json *action = json_get(service, "action");
+	struct span step = json_get_text(service, "step");
+	struct span url = json_get_text(action, "url");
+	struct span command = json_get_text(action, "command");
+
+	if (!span_contains_nocase(step, url))
+		add_step(out, url, screen);
+	if (!span_contains_nocase(step, command))
+		add_step(out, command, screen);
+}
+
 static void add_removed(struct buf *out, const struct json *account,
 			const struct screen *screen, bool brief)
 {
@@ -187,5 +202,6 @@ void trouble_add(struct buf *out, const struct json *account,
 		if (!brief)
 			add_trouble(out, account, i, screen, now);
 		add_step(out, json_get_text(s, "step"), screen);
+		add_action(out, s, screen);
 	}
 }

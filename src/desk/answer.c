@@ -176,7 +176,7 @@ void answer_pass(struct call *c)
 		 DEADLINE_MS(c), on_passed);
 }
 
-/* ---- the redirect of a sign-in (RFC 6749 §4.1.2) ---- */
+/* ---- the redirect of a sign-in (RFC 6749 §4.1.2), or of an approval ---- */
 
 static void on_signed_in(void *arg, const struct frame *f)
 {
@@ -187,7 +187,8 @@ static void on_signed_in(void *arg, const struct frame *f)
 
 	if (f && f->type == FRAME_ADMIN_REPLY)
 		doc = json_parse(frame_text(f, FIELD_BODY), &call_json_limits);
-	done = span_is(json_get_text(doc, "status"), "done");
+	done = span_is(json_get_text(doc, "status"), "done") ||
+	       span_is(json_get_text(doc, "consent"), "approved");
 	page_signed_in(&page, doc);
 	call_reply(c, done ? 200 : 400, "text/html; charset=utf-8",
 		   buf_span(&page), page_headers);
@@ -209,7 +210,8 @@ static bool is_redirect(struct span query)
 
 	while (url_next_pair(&query, &name, &value)) {
 		state |= span_is(name, "state");
-		answer |= span_is(name, "code") || span_is(name, "error");
+		answer |= span_is(name, "code") || span_is(name, "error") ||
+			  span_is(name, "admin_consent");
 	}
 	return state && answer;
 }

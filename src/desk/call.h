@@ -71,5 +71,7 @@ void answer_status(struct call *c);
 void answer_reload(struct call *c);
 void answer_pass(struct call *c);
 void answer_redirect(struct call *c);
+void answer_signin(struct call *c);
+void answer_consent(struct call *c);
 
 #endif

@@ -37,6 +37,7 @@ struct desk {
 	void (*drained)(void *arg);
 	void *drained_arg;
 	struct timer *leave;
+	char *host; /* of [admin] web_url, or NULL */
 };
 
 const struct json_limits call_json_limits = { CHANNEL_FRAME_MAX, 16 };
@@ -269,6 +270,17 @@ struct desk *desk_new(struct loop *l, const struct desk_peers *peers)
 	return d;
 }
 
+void desk_set_host(struct desk *d, const char *host)
+{
+	mem_free(d->host);
+	d->host = mem_strdup(host);
+}
+
+const char *desk_host(const struct desk *d)
+{
+	return d->host;
+}
+
 void desk_drain(struct desk *d, void (*done)(void *arg), void *arg)
 {
 	d->draining = true;
@@ -295,6 +307,7 @@ void desk_free(struct desk **dp)
 	while (!LIST_EMPTY(&d->fronts))
 		front_free(LIST_FIRST(&d->fronts));
 	timer_free(&d->leave);
+	mem_free(d->host);
 	mem_free(d);
 	*dp = NULL;
 }

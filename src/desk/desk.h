@@ -1,8 +1,9 @@
 /*
- * The desk: HTTP on the admin socket, and on the web listener nothing but the
- * redirect of a sign-in. It knows nothing itself: keeper and courier answer,
- * the supervisor reloads. Bodies may hold secrets; they pass through buffers
- * that wipe themselves and are never logged, and neither are queries.
+ * The desk: HTTP on the admin socket, and on the web listener nothing but links
+ * that begin a sign-in or an approval, and the redirect either ends at. It
+ * knows nothing itself: keeper and courier answer, the supervisor reloads.
+ * Bodies may hold secrets; they pass through buffers that wipe themselves and
+ * are never logged, and neither are queries.
  */
 #ifndef DESK_DESK_H
 #define DESK_DESK_H
@@ -32,6 +33,13 @@ void desk_free(struct desk **dp);
 void desk_listen_begin(struct desk *d);
 void desk_listen(struct desk *d, enum door door, int fd);
 void desk_listen_end(struct desk *d);
+
+/*
+ * The host of [admin] web_url, by which people ask for links; NULL: only
+ * localhost and addresses. It is copied.
+ */
+void desk_set_host(struct desk *d, const char *host);
+const char *desk_host(const struct desk *d);
 
 /* New requests are refused; done is called when the others are answered. */
 void desk_drain(struct desk *d, void (*done)(void *arg), void *arg);

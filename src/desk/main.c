@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "config/config.h"
 #include "desk/desk.h"
 #include "role/role.h"
 
@@ -30,18 +31,42 @@ static void *owner_new(struct role *r)
 	return o;
 }
 
-/* Nothing in the configuration but its listeners is desk's business. */
+/* "mail.contoso.com" of "https://mail.contoso.com:8443/"; fresh. */
+static char *url_host(const char *url)
+{
+	struct span rest = span_str(url), host;
+
+	(void)span_cut(&rest, '/');
+	(void)span_cut(&rest, '/');
+	host = span_cut(&rest, '/');
+	return span_dup(span_cut(&host, ':'));
+}
+
+/* Nothing in it but listeners and [admin] web_url is desk's business. The
+ * supervisor checked it: what cannot be read now says nothing. */
+static void take_host(struct desk *d, const struct config_blobs *blobs)
+{
+	struct config_errors errors = { BUF_INIT, 0 };
+	struct config *c = config_parse(blobs, &errors);
+	char *host = c && c->admin_web_url ? url_host(c->admin_web_url) : NULL;
+
+	desk_set_host(d, host);
+	mem_free(host);
+	config_free(&c);
+	buf_clear(&errors.text);
+}
+
 static bool apply(struct role *r, const struct config_blobs *blobs,
 		  const struct role_listener *listeners, size_t n,
 		  void **owner, struct buf *why)
 {
 	struct owner *o;
 
-	(void)blobs;
 	(void)why;
 	if (!*owner)
 		*owner = owner_new(r);
 	o = *owner;
+	take_host(o->desk, blobs);
 	desk_listen_begin(o->desk);
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < ARRAY_SIZE(doors); k++)

@@ -4,6 +4,7 @@ libdesk_a_SOURCES = \
 	src/desk/call.h \
 	src/desk/desk.c \
 	src/desk/desk.h \
+	src/desk/link.c \
 	src/desk/page.c \
 	src/desk/page.h \
 	src/desk/route.c \

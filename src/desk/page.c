@@ -44,6 +44,36 @@ static void add_head(struct buf *out, struct span title)
 	add_element(out, "h1", title);
 }
 
+static void add_end(struct buf *out)
+{
+	buf_add_str(out, "</body>\n</html>\n");
+}
+
+/* Only what a browser opens as a page: a provider's words come here. */
+static void add_link(struct buf *out, struct span url, struct span text)
+{
+	if (!span_starts_nocase(url, SPAN("https://")) &&
+	    !span_starts_nocase(url, SPAN("http://")))
+		return;
+	buf_add_str(out, "<p><a href=\"");
+	add_escaped(out, url);
+	buf_add_str(out, "\">");
+	add_escaped(out, text);
+	buf_add_str(out, "</a></p>\n");
+}
+
+static void add_permissions(struct buf *out, const struct json *list)
+{
+	if (json_count(list) == 0)
+		return;
+	buf_add_str(out, "<p>The app is given these permissions:</p>\n<ul>\n");
+	for (size_t i = 0; i < json_count(list); i++)
+		add_element(out, "li", json_text(json_at(list, i)));
+	buf_add_str(out, "</ul>\n");
+}
+
+/* ---- after a sign-in ---- */
+
 static void add_success(struct buf *out, const struct json *auth)
 {
 	struct buf text = BUF_INIT;
@@ -71,13 +101,132 @@ static void add_failure(struct buf *out, const struct json *answer)
 			      SPAN("Mailbearer could not finish the sign-in."));
 	add_element(out, "p", step.len > 0 ? step :
 			      SPAN("Begin again: mailbearerctl auth ACCOUNT"));
+	add_link(out, json_get_text(json_get(answer, "action"), "url"),
+		 SPAN("The page where an administrator approves the app"));
+	add_permissions(out, json_get(json_get(answer, "action"),
+				      "permissions"));
+}
+
+/* ---- after an approval ---- */
+
+static void add_approved(struct buf *out, const struct json *answer)
+{
+	struct span link = json_get_text(answer, "url");
+
+	add_head(out, SPAN("Approved"));
+	add_element(out, "p", SPAN("Thank you. The accounts that waited for "
+				   "this are being tried at once; it may take "
+				   "the provider some minutes to know of it "
+				   "everywhere."));
+	add_permissions(out, json_get(answer, "permissions"));
+	if (link.len == 0)
+		return;
+	add_element(out, "p", json_get_text(answer, "account"));
+	add_link(out, link, SPAN("Its owner signs in here now"));
+}
+
+static void add_not_approved(struct buf *out, const struct json *answer)
+{
+	add_head(out, SPAN("Not approved"));
+	add_element(out, "p", json_get_text(answer, "account"));
+	add_element(out, "p", json_get_text(answer, "text"));
+	add_element(out, "p", json_get_text(answer, "says"));
+	add_element(out, "p", json_get_text(answer, "step"));
 }
 
 void page_signed_in(struct buf *out, const struct json *answer)
 {
-	if (span_is(json_get_text(answer, "status"), "done"))
+	struct span consent = json_get_text(answer, "consent");
+
+	if (span_is(consent, "approved"))
+		add_approved(out, answer);
+	else if (consent.len)
+		add_not_approved(out, answer);
+	else if (span_is(json_get_text(answer, "status"), "done"))
 		add_success(out, answer);
 	else
 		add_failure(out, answer);
-	buf_add_str(out, "</body>\n</html>\n");
+	add_end(out);
+}
+
+/* ---- where a link leads to no provider ---- */
+
+static void add_code(struct buf *out, const struct json *auth)
+{
+	struct span whole = json_get_text(auth, "verification_uri_complete");
+	struct span page = json_get_text(auth, "verification_uri");
+
+	add_head(out, SPAN("Sign in with a code"));
+	add_element(out, "p", json_get_text(auth, "account"));
+	add_element(out, "p", SPAN("Open the provider's page, and type in this "
+				   "code where it asks for one:"));
+	add_element(out, "h2", json_get_text(auth, "user_code"));
+	add_link(out, whole.len ? whole : page, page);
+	add_element(out, "p", SPAN("Mailbearer sees by itself when you have "
+				   "signed in there. You can close this "
+				   "page then."));
+}
+
+/* The same page with again=1 begins a sign-in whatever the account says. */
+static void add_works(struct buf *out, const struct json *answer)
+{
+	struct buf text = BUF_INIT;
+
+	add_head(out, SPAN("Nothing to do"));
+	buf_add(&text, json_get_text(answer, "account"));
+	buf_add_str(&text,
+		    " is signed in. A new sign-in would change nothing.");
+	add_element(out, "p", buf_span(&text));
+	add_element(out, "p", json_get_text(answer, "text"));
+	add_element(out, "p", json_get_text(answer, "step"));
+	buf_add_str(out, "<p><a href=\"?again=1\">Sign in anyway</a></p>\n");
+	buf_clear(&text);
+}
+
+void page_refused(struct buf *out, const struct json *answer)
+{
+	struct span text = json_get_text(answer, "error");
+
+	if (text.len == 0)
+		text = json_get_text(answer, "text");
+	add_head(out, SPAN("This link leads nowhere now"));
+	add_element(out, "p", text.len ? text :
+			      SPAN("Mailbearer does not answer. Try again in "
+				   "a moment."));
+	add_element(out, "p", json_get_text(answer, "step"));
+	add_end(out);
+}
+
+static void add_soon(struct buf *out)
+{
+	add_head(out, SPAN("One moment"));
+	add_element(out, "p", SPAN("The provider is being asked. Load this "
+				   "page again."));
+}
+
+void page_signin(struct buf *out, const struct json *answer)
+{
+	bool pending = span_is(json_get_text(answer, "status"), "pending");
+
+	if (json_get(answer, "error") || (!pending &&
+					  !json_get(answer, "works"))) {
+		page_refused(out, answer);
+		return;
+	}
+	if (json_get_bool(answer, "works", false))
+		add_works(out, answer);
+	else if (json_get_text(answer, "user_code").len)
+		add_code(out, answer);
+	else
+		add_soon(out);
+	add_end(out);
+}
+
+void page_other_host(struct buf *out)
+{
+	add_head(out, SPAN("This is not the address of this page"));
+	add_element(out, "p", SPAN("Open the link as it was given to you. If "
+				   "it has this address, web_url in [admin] "
+				   "of mailbearer.ini is another one."));
+	add_end(out);
 }

@@ -26,6 +26,10 @@ static const struct route routes[] = {
 	{ "POST", "/v1/auth/**", DOOR_ADMIN, answer_pass, PEER_KEEPER,
 	  EXCHANGE_S },
 	{ NULL, "/v1/**", DOOR_ADMIN, answer_pass, PEER_KEEPER, ORDINARY_S },
+	{ "GET", "/signin/*", DOOR_WEB, answer_signin, PEER_KEEPER,
+	  EXCHANGE_S },
+	{ "GET", "/consent/*", DOOR_WEB, answer_consent, PEER_KEEPER,
+	  ORDINARY_S },
 	/* providers are told any path: redirect_uri in accounts.yaml */
 	{ "GET", "**", DOOR_WEB, answer_redirect, PEER_KEEPER, EXCHANGE_S },
 };

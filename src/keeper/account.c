@@ -120,6 +120,7 @@ static struct account *account_new(struct keeper *k,
 	a->asked_ms = clock_mono_ms();
 	a->generation = 1 + random_below(UINT32_MAX);
 	load_grant(a);
+	link_init(a);
 	return a;
 }
 
@@ -141,6 +142,8 @@ void account_free(struct account *a)
 	secret_clear(&a->access_token);
 	grant_answer_waiters(a);
 	timer_free(&a->timer);
+	consent_forget(a);
+	link_clear(a);
 	vault_grant_clear(&a->grant);
 	for (unsigned s = 0; s < SERVICE_COUNT; s++)
 		state_clear(&a->services[s]);

@@ -13,6 +13,7 @@ static struct json *state_json(const struct account *a, enum service s)
 {
 	const struct service_state *st = &a->services[s];
 	struct json *j = json_new_object();
+	struct mending m;
 
 	json_put_str(j, "state",
 		     account_state_name(a->config->disabled ? ACCOUNT_DISABLED :
@@ -24,6 +25,10 @@ static struct json *state_json(const struct account *a, enum service s)
 	json_put_if(j, "says", st->words);
 	json_put_if(j, "trace_id", st->trace);
 	json_put_if(j, "correlation_id", st->correlation);
+	mending_init(&m, a, s);
+	if (m.kind != ACTION_NONE)
+		json_put(j, "action", mending_json(&m, a));
+	mending_clear(&m);
 	return j;
 }
 
@@ -42,34 +47,11 @@ static const char *flow_name(enum account_flow flow)
 	return names[flow];
 }
 
-/* Where an administrator approves the app for the whole tenant. */
-static void put_consent_url(struct json *j, const struct account *a)
-{
-	const char *configured = a->config->provider->admin_consent_url;
-	char *url, *redirect, *scopes;
-	struct buf query = BUF_INIT;
-
-	if (!configured)
-		return;
-	url = accounts_url(a->config, configured);
-	redirect = redirect_uri(a);
-	scopes = requested_scopes(a);
-	url_add_pair(&query, "client_id", span_str(a->config->client_id));
-	url_add_pair(&query, "redirect_uri", span_str(redirect));
-	url_add_pair(&query, "scope", span_str(scopes));
-	mem_free(redirect);
-	redirect = mem_printf("%s?%s", url, buf_cstr(&query));
-	json_put_str(j, "admin_consent_url", redirect);
-	mem_free(redirect);
-	mem_free(scopes);
-	mem_free(url);
-	buf_clear(&query);
-}
-
 /* All but the names of its logins: put_logins gives those to many at once. */
 static struct json *account_json(struct account *a)
 {
 	struct json *j = json_new_object(), *services = json_new_object();
+	char *url;
 
 	json_put_str(j, "address", a->config->address);
 	json_put_str(j, "provider", a->config->provider->name);
@@ -85,7 +67,9 @@ static struct json *account_json(struct account *a)
 	    a->config->flow != FLOW_PASSWORD)
 		json_put_int(j, "token_expires_in",
 			     (a->expires_ms - clock_mono_ms()) / MSEC_PER_SEC);
-	put_consent_url(j, a);
+	url = consent_url(a);
+	json_put_if(j, "admin_consent_url", url);
+	mem_free(url);
 	a->shown_logins = json_new_array();
 	json_put(j, "logins", a->shown_logins);
 	return j;
@@ -318,8 +302,10 @@ static void auth_paste(const struct admin_request *q)
 
 static void auth_callback(const struct admin_request *q)
 {
-	signin_finish(q->owner, SPAN_NONE, json_get_text(q->body, "query"),
-		      q->reply);
+	struct span query = json_get_text(q->body, "query");
+
+	if (!consent_finish(q->owner, query, q->reply))
+		signin_finish(q->owner, SPAN_NONE, query, q->reply);
 }
 
 static const struct admin_row rows[] = {
@@ -329,6 +315,8 @@ static const struct admin_row rows[] = {
 	{ "GET", "/v1/logins", logins_list },
 	{ "POST", "/v1/logins", logins_add },
 	{ "DELETE", "/v1/logins/*", logins_remove },
+	{ "POST", "/v1/links/signin", link_signin_open },
+	{ "POST", "/v1/links/consent", consent_open },
 	{ "POST", "/v1/auth/callback", auth_callback },
 	{ "POST", "/v1/auth/*/paste", auth_paste },
 	{ "GET", "/v1/auth/*", auth_show },

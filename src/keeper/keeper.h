@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "codec/action.h"
 #include "codec/frame.h"
 #include "codec/oauth_answer.h"
 #include "codec/oauth_error.h"
@@ -74,8 +75,71 @@ const struct service_state *state_blocks_grant(const struct account *a,
 void state_load_all(struct keeper *k);
 /* Nobody signed in yet: reauthorize. */
 void state_check_signed_in(struct account *a);
+void state_never_authorised(struct account *a);
+/* What was kept quiet for a while is not any more. */
+void state_tell_again(struct account *a);
 void state_announce_all(struct keeper *k);
 void state_clear(struct service_state *s);
+
+/* ---- link.c: links that people are given ---- */
+enum link_kind {
+	LINK_SIGNIN,
+	LINK_CONSENT,
+	LINK_APPROVAL, /* "state" of the way back from the consent page */
+	LINK_KINDS
+};
+/* How often something happened since a moment. */
+struct link_count {
+	int64_t since_ms;
+	unsigned n;
+};
+void link_init(struct account *a);
+void link_clear(struct account *a);
+/* "https://mail.contoso.com" or "http://localhost:8025"; NULL: no web. */
+char *web_base(const struct keeper *k);
+/* Fresh; NULL when there is no web listener, or no such way for it. */
+char *link_signin(const struct account *a);
+char *link_consent(const struct account *a);
+struct account *link_find(struct keeper *k, enum link_kind kind,
+			  struct span name);
+/* Of {"key"}; NULL: it belongs to none, and that was answered. */
+struct account *link_account(const struct admin_request *q,
+			     enum link_kind kind);
+/* POST /v1/links/signin */
+void link_signin_open(const struct admin_request *q);
+
+/* ---- consent.c: approval of the app by a tenant's administrator ---- */
+/* What is tried again how often while approval is being waited for. */
+int64_t consent_retry_ms(const struct keeper *k);
+/* The link was opened a moment ago: nobody need be told now. */
+bool consent_is_quiet(const struct account *a);
+bool consent_is_awaited(const struct account *a);
+/* Fresh; the provider's own page, NULL when it has none. */
+char *consent_url(const struct account *a);
+/* The scopes in the words of an administrator. */
+struct json *consent_permissions(const struct account *a);
+/* A sign-in was refused until an administrator has approved. */
+struct token_refusal;
+void consent_is_needed(struct account *a, const struct token_refusal *r);
+/* POST /v1/links/consent */
+void consent_open(const struct admin_request *q);
+/* The way back; false: the query is not of that. */
+bool consent_finish(struct keeper *k, struct span query,
+		    struct admin_reply *reply);
+void consent_forget(struct account *a);
+
+/* ---- action.c: what mends a state, to be clicked or run ---- */
+struct mending {
+	enum action_kind kind;
+	char *url, *command; /* NULL: none */
+};
+void mending_init(struct mending *m, const struct account *a, enum service s);
+void mending_clear(struct mending *m);
+struct json *mending_json(const struct mending *m, const struct account *a);
+/* The same of a sign-in that an administrator must clear the way for. */
+struct json *consent_action(const struct account *a);
+/* c->step, or with the command where there is one; fresh. */
+char *action_step(const struct account *a, const struct state_change *c);
 
 /* ---- account.c ---- */
 
@@ -123,6 +187,15 @@ struct account {
 	struct timer *timer;      /* the next refresh or retry */
 	unsigned failures;        /* in a row */
 	struct waiters waiters;
+
+	/* link.c: the names of its links, the same in every process */
+	struct secret links[LINK_KINDS];
+	char link_signin[ID_SIZE];  /* what the sign-in link began last */
+	int64_t link_signin_ms;
+	struct link_count link_starts;
+	/* consent.c: an administrator is at it until then; monotonic */
+	int64_t consent_until_ms;
+	struct timer *consent_end;
 
 	/* only while the table of logins is made, or shown */
 	const struct login *first_login;
@@ -339,9 +412,13 @@ void tickets_free(struct keeper *k);
 /* ---- signin.c: authorisation by a human ---- */
 struct signin;
 enum signin_method { SIGNIN_BROWSER, SIGNIN_PASTE, SIGNIN_DEVICE };
-/* reply is called once, when there is an URL or code to show, or a failure. */
-void signin_start(struct account *a, enum signin_method method,
+/*
+ * reply is called once, when there is an URL or code to show, or a failure.
+ * The id of the sign-in, NULL when none was begun.
+ */
+const char *signin_start(struct account *a, enum signin_method method,
 		  struct admin_reply *reply);
+bool signin_is_pending(struct keeper *k, struct span id);
 void signin_show(struct keeper *k, struct span id, struct admin_reply *reply);
 /* query: "code=..&state=.."; id empty: found by its state. */
 void signin_finish(struct keeper *k, struct span id, struct span query,
@@ -371,6 +448,7 @@ struct keeper {
 	struct ticket *tickets;
 	struct endpoints *discovered;
 	struct signin *signins;
+	struct link_count wrong_links;
 	bool draining;
 	struct timer *drained; /* runs out: what is under way is given up */
 };

@@ -1,14 +1,17 @@
 noinst_LIBRARIES += libkeeper.a
 libkeeper_a_SOURCES = \
 	src/keeper/account.c \
+	src/keeper/action.c \
 	src/keeper/admin.c \
 	src/keeper/catch_all.c \
 	src/keeper/command.c \
 	src/keeper/credentials.c \
+	src/keeper/consent.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
 	src/keeper/keeper.c \
 	src/keeper/keeper.h \
+	src/keeper/link.c \
 	src/keeper/login.c \
 	src/keeper/login_add.c \
 	src/keeper/login_table.c \

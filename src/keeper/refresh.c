@@ -22,7 +22,7 @@
  * often; soon after approval was called for, it may come any minute, and takes
  * a while to spread. */
 #define BLOCKED_MS (60 * 60 * MSEC_PER_SEC)
-#define APPROVAL_MS (2 * 60 * MSEC_PER_SEC)
+#define BLOCKED_SPREAD_MS (10 * 60 * MSEC_PER_SEC)
 #define APPROVAL_SOON 30
 #define RETRY_AFTER_MAX_S 3600
 /* Start-up spreads the first refreshes over this, and so much more for each
@@ -233,10 +233,11 @@ void refresh_refused(struct account *a, const struct token_refusal *r)
 	mem_free(text);
 	if (c.state == ACCOUNT_RETRYING)
 		retry_later(a, r);
-	else if (c.state == ACCOUNT_CONSENT && a->failures < APPROVAL_SOON)
-		timer_set(a->timer, jitter(APPROVAL_MS));
+	else if (c.state == ACCOUNT_CONSENT &&
+		 (a->failures < APPROVAL_SOON || consent_is_quiet(a)))
+		timer_set(a->timer, consent_retry_ms(a->k));
 	else if (retried_slowly(a, c.state))
-		timer_set(a->timer, jitter(BLOCKED_MS));
+		timer_set(a->timer, BLOCKED_MS + jitter(BLOCKED_SPREAD_MS));
 	if (c.state == ACCOUNT_REAUTHORIZE)
 		secret_clear(&a->access_token);
 	grant_answer_waiters(a);

@@ -35,6 +35,7 @@ struct signin {
 	struct timer *poll, *end;
 	struct admin_reply *reply; /* somebody waits for a change */
 	char *text, *step;
+	bool consent; /* an administrator must approve first */
 	UT_hash_handle hh;
 };
 
@@ -62,6 +63,8 @@ static struct json *signin_json(struct signin *s)
 	}
 	json_put_if(j, "text", s->text);
 	json_put_if(j, "step", s->step);
+	if (s->consent && s->account)
+		json_put(j, "action", consent_action(s->account));
 	return j;
 }
 
@@ -220,6 +223,9 @@ static void show_refusal(struct signin *s, const struct token_refusal *r)
 					r->error.description) :
 			     mem_strdup(r->verdict.meaning);
 
+	s->consent = r->verdict.class == OAUTH_CONSENT;
+	if (s->consent)
+		consent_is_needed(s->account, r);
 	failed(s, text, r->step);
 	mem_free(text);
 }
@@ -537,7 +543,7 @@ static void on_endpoints(void *arg, const char *error)
 		begin_code(s);
 }
 
-void signin_start(struct account *a, enum signin_method method,
+const char *signin_start(struct account *a, enum signin_method method,
 		  struct admin_reply *reply)
 {
 	struct signin *s;
@@ -546,13 +552,13 @@ void signin_start(struct account *a, enum signin_method method,
 		admin_error(reply, 409, "web in [admin] is not set, so no "
 					"browser can come back here",
 			    "use --paste or --device, or set web");
-		return;
+		return NULL;
 	}
 	if (!credentials_of_person(a)) {
 		admin_error(reply, 409, "this account needs no sign-in: the "
 					"daemon has access of its own",
 			    NULL);
-		return;
+		return NULL;
 	}
 	s = MEM_NEW(struct signin);
 	random_id(s->id);
@@ -568,6 +574,14 @@ void signin_start(struct account *a, enum signin_method method,
 	HASH_ADD_STR(a->k->signins, id, s);
 	log_event(LOG_AUTH_START, LOG_TEXT("account", s->address));
 	discover(a, on_endpoints, s);
+	return s->id;
+}
+
+bool signin_is_pending(struct keeper *k, struct span id)
+{
+	struct signin *s = by_id(k, id);
+
+	return s && s->status == SIGNIN_PENDING && !s->exchanging;
 }
 
 void signin_show(struct keeper *k, struct span id, struct admin_reply *reply)

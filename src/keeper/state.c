@@ -108,14 +108,18 @@ static void same_again(struct service_state *st, const struct state_change *c)
 static void log_state(const struct account *a, enum service s)
 {
 	const struct service_state *st = &a->services[s];
+	struct mending m;
 
+	mending_init(&m, a, s);
 	log_event(LOG_ACCOUNT_STATE, LOG_TEXT("account", a->config->address),
 		  LOG_TEXT("service", service_name(s)),
 		  LOG_TEXT("state", account_state_name(st->state)),
 		  LOG_TEXT("cause", st->cause), LOG_TEXT("text", st->text),
 		  LOG_TEXT("step", st->step), LOG_TEXT("says", st->words),
 		  LOG_TEXT("trace", st->trace),
-		  LOG_TEXT("correlation", st->correlation));
+		  LOG_TEXT("correlation", st->correlation),
+		  LOG_TEXT("link", m.url), LOG_TEXT("command", m.command));
+	mending_clear(&m);
 }
 
 static void set(struct account *a, enum service s, const struct state_change *c,
@@ -136,7 +140,7 @@ static void set(struct account *a, enum service s, const struct state_change *c,
 	st->state = c->state;
 	st->cause = mem_strdup(c->cause);
 	st->text = mem_strdup(c->text);
-	st->step = mem_strdup(c->step);
+	st->step = action_step(a, c);
 	take_words(st, c);
 	save(a, s);
 	log_state(a, s);
@@ -380,7 +384,7 @@ static void load(void *arg, const struct vault_state *v)
 	st->of_grant = v->of_grant;
 }
 
-static void never_authorised(struct account *a)
+void state_never_authorised(struct account *a)
 {
 	struct state_change c = {
 		.state = ACCOUNT_REAUTHORIZE,
@@ -393,6 +397,14 @@ static void never_authorised(struct account *a)
 	c.step = step;
 	state_set_grant(a, &c);
 	mem_free(step);
+}
+
+void state_tell_again(struct account *a)
+{
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		if (a->config->services[s] &&
+		    a->services[s].state != ACCOUNT_CONNECTED)
+			log_state(a, (enum service)s);
 }
 
 void state_load_all(struct keeper *k)
@@ -415,6 +427,6 @@ void state_check_signed_in(struct account *a)
 
 	if (a->unread)
 		state_set_grant(a, &unreadable);
-	else if (!credentials_present(a))
-		never_authorised(a);
+	else if (!credentials_present(a) && !consent_is_awaited(a))
+		state_never_authorised(a);
 }

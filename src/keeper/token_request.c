@@ -10,17 +10,19 @@
 const struct oauth_limits token_limits = { 256u << 10, 16, 16u << 10 };
 
 /*
- * The loopback address desk listens on. Providers ignore the port of a
- * loopback redirect (RFC 8252 §7.3), so "http://localhost" is registered once.
+ * Where people reach desk: who came to a sign-in link by web_url comes back by
+ * it. Without it the loopback address desk listens on. Providers ignore the
+ * port of a loopback redirect (RFC 8252 §7.3), so "http://localhost" is
+ * registered once.
  */
 char *redirect_uri(const struct account *a)
 {
-	const char *web = a->k->config->admin_web;
-	const char *port = web ? strrchr(web, ':') : NULL;
+	char *web;
 
 	if (a->config->redirect_uri)
 		return mem_strdup(a->config->redirect_uri);
-	return mem_printf("http://localhost%s", port ? port : "");
+	web = web_base(a->k);
+	return web ? web : mem_strdup("http://localhost");
 }
 
 struct fetch *token_post(struct account *a, const struct client *c,

@@ -50,6 +50,7 @@ EXTRA_DIST += \
 	tests/system/test_flows.py \
 	tests/system/test_history.py \
 	tests/system/test_imap.py \
+	tests/system/test_links.py \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \
 	tests/system/test_mailboxes.py \

@@ -254,7 +254,19 @@ static inline void rig_connect(struct rig_peer *p, const char *name)
 	"  scopes: { common: mail }\n" \
 	"  smtp: { host: smtp.two.test }\n" \
 	"  imap: { host: imap.two.test }\n" \
-	"  sent_copy: true\n"
+	"  sent_copy: true\n" \
+	"- name: entra\n" \
+	"  authorize_url: https://login.test/{tenant}/authorize\n" \
+	"  token_url: https://login.test/{tenant}/token\n" \
+	"  device_url: https://login.test/{tenant}/devicecode\n" \
+	"  admin_consent_url: https://login.test/{tenant}/adminconsent\n" \
+	"  portal_url: https://portal.test/{client_id}\n" \
+	"  scopes:\n" \
+	"    common: offline_access\n" \
+	"    smtp: https://outlook.office.com/SMTP.Send\n" \
+	"    imap: https://outlook.office.com/IMAP.AccessAsUser.All\n" \
+	"  smtp: { host: smtp.office365.com }\n" \
+	"  imap: { host: outlook.office365.com }\n"
 #define RIG_ACCOUNT(address, provider) \
 	"accounts:\n" \
 	"- address: " address "\n" \
@@ -449,7 +461,8 @@ static inline enum grant_result rig_grant_result(void)
 #define RIG_TOKENS(n) \
 	"{\"access_token\":\"access-" n "\",\"token_type\":\"Bearer\"," \
 	"\"expires_in\":3600,\"refresh_token\":\"refresh-" n "\"," \
-	"\"scope\":\"mail\"}"
+	"\"scope\":\"mail https://outlook.office.com/SMTP.Send " \
+	"https://outlook.office.com/IMAP.AccessAsUser.All\"}"
 
 /* Until the code is sent; the fetch is rig_asked. */
 static inline void rig_sign_in_begin(const char *account)

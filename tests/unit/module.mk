@@ -355,6 +355,13 @@ tests_unit_test_courier_windows_LDFLAGS = $(AM_LDFLAGS) \
 tests_unit_test_courier_windows_LDADD = libcourier.a libsession.a \
 	$(STORE_LIBS) $(ROLE_LIBS) $(OPENSSL_LIBS) $(CUNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_keeper_link
+TESTS += tests/unit/test_keeper_link
+tests_unit_test_keeper_link_SOURCES = tests/unit/test_keeper_link.c
+tests_unit_test_keeper_link_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_keeper_link_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
+tests_unit_test_keeper_link_LDADD = $(tests_unit_test_keeper_LDADD)
+
 check_PROGRAMS += tests/unit/test_keeper_state
 TESTS += tests/unit/test_keeper_state
 tests_unit_test_keeper_state_SOURCES = tests/unit/test_keeper_state.c
