@@ -130,23 +130,41 @@ static void read_claims(struct jwt_claims *out, const struct json *j)
 		out->expires_s = 0;
 }
 
-bool jwt_claims_parse(struct span token, size_t limit, struct jwt_claims *out)
+static bool parse_claims(struct span text, size_t limit,
+			 struct jwt_claims *out)
 {
 	const struct json_limits limits = { limit, DEPTH };
+	struct json *j = json_parse(text, &limits);
+	bool good = json_kind(j) == JSON_KIND_OBJECT;
+
+	if (good)
+		read_claims(out, j);
+	json_free(&j);
+	return good;
+}
+
+bool jwt_claims_parse(struct span token, size_t limit, struct jwt_claims *out)
+{
 	struct buf text = BUF_SECRET;
-	struct json *j = NULL;
 	struct span rest = token, part;
 	bool good;
 
 	*out = (struct jwt_claims){ .expires_s = 0 };
 	(void)span_cut(&rest, '.');
 	part = span_cut(&rest, '.');
-	if (token.len <= limit && part.len && base64url_decode(&text, part))
-		j = json_parse(buf_span(&text), &limits);
-	good = json_kind(j) == JSON_KIND_OBJECT;
-	if (good)
-		read_claims(out, j);
-	json_free(&j);
+	good = token.len <= limit && part.len &&
+	       base64url_decode(&text, part) &&
+	       parse_claims(buf_span(&text), limit, out);
 	buf_clear(&text);
 	return good;
+}
+
+bool jwt_userinfo_parse(struct span body, size_t limit,
+			struct jwt_claims *out)
+{
+	body = span_trim(body);
+	*out = (struct jwt_claims){ .expires_s = 0 };
+	if (body.len && body.data[0] == '{')
+		return parse_claims(body, limit, out);
+	return jwt_claims_parse(body, limit, out);
 }

@@ -51,5 +51,11 @@ struct jwt_claims {
 /* False: not a token with JSON claims, or longer than limit. */
 bool jwt_claims_parse(struct span token, size_t limit, struct jwt_claims *out)
 	MB_MUSTCHECK;
+/*
+ * What the userinfo endpoint answers (OpenID Connect Core §5.3.2): the same
+ * claims, bare or in a token.
+ */
+bool jwt_userinfo_parse(struct span body, size_t limit,
+			struct jwt_claims *out) MB_MUSTCHECK;
 
 #endif

@@ -129,6 +129,7 @@ void oauth_tokens_clear(struct oauth_tokens *t)
 {
 	secret_clear(&t->access_token);
 	secret_clear(&t->refresh_token);
+	secret_clear(&t->id_token);
 	*t = (struct oauth_tokens){ .expires_in_s = 0 };
 }
 
@@ -154,6 +155,9 @@ static bool take_tokens(const struct json *j, const struct oauth_limits *limits,
 		seconds(j, "refresh_token_expires_in",
 			seconds(j, "refresh_expires_in", -1));
 	COPY_LINE(out->scope, json_get_text(j, "scope"));
+	/* one that cannot be kept is one that tells nothing */
+	(void)take_token(&out->id_token, json_get_text(j, "id_token"),
+			 limits->token);
 	return true;
 }
 
@@ -366,6 +370,7 @@ static bool take_metadata(const struct json *j, struct span issuer,
 		json_get(j, "token_endpoint_auth_methods_supported");
 	const struct json *challenges =
 		json_get(j, "code_challenge_methods_supported");
+	const struct json *scopes = json_get(j, "scopes_supported");
 
 	COPY_URL(out->issuer, json_get_text(j, "issuer"));
 	COPY_URL(out->authorize_url,
@@ -378,6 +383,10 @@ static bool take_metadata(const struct json *j, struct span issuer,
 	out->pkce_s256 = list_has(challenges, "S256");
 	out->auth_post = list_has(auth, "client_secret_post") &&
 			 !list_has(auth, "client_secret_basic");
+	out->tells_issuer = json_get_bool(
+		j, "authorization_response_iss_parameter_supported", false);
+	out->openid = list_has(scopes, "openid");
+	out->offline = list_has(scopes, "offline_access");
 	return out->issuer[0] && out->authorize_url[0] && out->token_url[0] &&
 	       span_equal(without_slash(span_str(out->issuer)),
 			  without_slash(issuer));

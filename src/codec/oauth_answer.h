@@ -48,6 +48,7 @@ struct oauth_tokens {
 	int64_t expires_in_s;         /* 3600 when not said */
 	int64_t refresh_expires_in_s; /* -1 when not said */
 	char scope[1024];             /* "" when not said: as requested */
+	struct secret id_token;       /* unset when not said; codec/jwt.h */
 };
 
 /* RFC 6749 §5.1. out is set on GOOD, error on ERROR. */
@@ -104,6 +105,8 @@ struct oauth_metadata {
 	char userinfo_url[512];
 	bool pkce_s256;
 	bool auth_post; /* client_secret_post, but not _basic, is offered */
+	bool tells_issuer;    /* in the redirect, always (RFC 9207 §3) */
+	bool openid, offline; /* it has the scopes openid, offline_access */
 };
 
 /*

@@ -275,19 +275,12 @@ bool sasl_client_next(struct secret *out, enum sasl_mechanism m,
 bool sasl_client_query(struct secret *out, enum sasl_mechanism m,
 		       const struct sasl_client_identity *id)
 {
-	struct buf b = BUF_INIT;
+	struct sasl_client_identity nobody = *id;
 
 	assert(id->credential.len == 0);
-	if ((m != SASL_XOAUTH2 && m != SASL_OAUTHBEARER) ||
-	    id->user.len == 0 || breaks_out(id->user) || breaks_out(id->host))
-		return false;
-	if (m == SASL_XOAUTH2)
-		add_xoauth2(&b, id);
-	else
-		add_oauthbearer(&b, id);
-	base64_encode_secret(out, buf_span(&b));
-	buf_clear(&b);
-	return true;
+	nobody.credential = SPAN("none");
+	return (m == SASL_XOAUTH2 || m == SASL_OAUTHBEARER) &&
+	       sasl_client_message(out, m, &nobody);
 }
 
 /* AUTH SP mechanism SP message CRLF; an empty message is written "=" */

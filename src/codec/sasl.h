@@ -102,8 +102,9 @@ bool sasl_client_next(struct secret *out, enum sasl_mechanism m,
 		      const struct sasl_client_identity *id) MB_MUSTCHECK;
 
 /*
- * The same without a credential, which XOAUTH2 and OAUTHBEARER have: the
- * refusal tells which scope is wanted, and where from (RFC 7628 §4.3).
+ * The same with a token that nobody issued, for XOAUTH2 and OAUTHBEARER: the
+ * refusal tells which scope is wanted, and where from (RFC 7628 §4.3). The
+ * empty one of §3.1 would ask the same; Dovecot tells nothing then.
  */
 bool sasl_client_query(struct secret *out, enum sasl_mechanism m,
 		       const struct sasl_client_identity *id) MB_MUSTCHECK;

@@ -47,12 +47,26 @@ static void need(struct yaml_reader *r, const struct account_config *a,
 			     flows[a->flow].name);
 }
 
+const char *account_flow_name(enum account_flow flow)
+{
+	return flows[flow].name;
+}
+
+/* A person sees where; a password or key goes to no one unnamed. */
+static bool is_told_where(const struct account_config *a)
+{
+	return accounts_ask_mail_server(a->provider) &&
+	       (a->flow == FLOW_AUTHORIZATION_CODE ||
+		a->flow == FLOW_DEVICE_CODE);
+}
+
 /* An issuer names its other addresses itself. */
 static void need_url(struct yaml_reader *r, const struct account_config *a,
 		     const char *where, unsigned bit, const char *url,
 		     const char *key)
 {
-	if ((flows[a->flow].needs & bit) && !url && !a->provider->issuer)
+	if ((flows[a->flow].needs & bit) && !url && !a->provider->issuer &&
+	    !is_told_where(a))
 		yaml_mistake(r, where, "provider", "%s has no %s, which flow "
 			     "%s needs", a->provider->name, key,
 			     flows[a->flow].name);
@@ -114,7 +128,8 @@ static void check_services(struct yaml_reader *r,
 			yaml_mistake(r, where, "services", "provider %s has "
 				     "no %s", p->name, service_name(s));
 		else if ((flows[a->flow].needs & NEED_SCOPE) && !p->scopes[s] &&
-			 !p->scopes_common && !p->resource)
+			 !p->scopes_common && !p->resource &&
+			 !is_told_where(a))
 			yaml_mistake(r, where, "services", "provider %s has "
 				     "no scope for %s", p->name,
 				     service_name(s));

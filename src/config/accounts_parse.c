@@ -143,6 +143,14 @@ char *accounts_url(const struct account_config *a, const char *url)
 	return buf_take(&out);
 }
 
+bool accounts_ask_mail_server(const struct provider_config *p)
+{
+	return !p->issuer && !p->token_url && !p->authorize_url &&
+	       !p->device_url &&
+	       (p->endpoints[SERVICE_SMTP].present ||
+		p->endpoints[SERVICE_IMAP].present);
+}
+
 const char *accounts_user(const struct account_config *a, enum service s)
 {
 	return a->user[s] ? a->user[s] : a->address;

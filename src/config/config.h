@@ -250,6 +250,9 @@ struct accounts *accounts_parse(const struct config_blobs *b,
 void accounts_free(struct accounts **ap);
 /* url with {tenant} and {client_id} replaced by the account's; fresh. */
 char *accounts_url(const struct account_config *a, const char *url);
+const char *account_flow_name(enum account_flow flow); /* "device_code" */
+/* Neither an issuer nor addresses: its mail servers tell (RFC 7628 §3.2.2). */
+bool accounts_ask_mail_server(const struct provider_config *p);
 /* The account's name at that service's mail server. */
 const char *accounts_user(const struct account_config *a, enum service s);
 

@@ -13,6 +13,7 @@
 #include "ctl/api.h"
 #include "ctl/input.h"
 #include "ctl/text.h"
+#include "ctl/trouble.h"
 
 extern char **environ;
 
@@ -187,15 +188,55 @@ static void tell_action(const struct json *auth)
 	buf_clear(&line);
 }
 
+/* A mail server that did not let the new token in. */
+static bool is_finding(const struct json *service)
+{
+	struct span class = json_get_text(service, "class");
+
+	return class.len && !span_is(class, "works") &&
+	       !span_is(class, "temporary");
+}
+
+static void tell_findings(const struct json *auth)
+{
+	for (size_t i = 0; i < SERVICES; i++) {
+		const struct json *s = service_of(auth, i);
+		struct buf text = BUF_INIT;
+
+		if (!is_finding(s))
+			continue;
+		text_add(&text, json_get_text(s, "text"));
+		ctl_complain("%s: %s", service_names[i], buf_cstr(&text));
+		buf_clear(&text);
+		text_add(&text, json_get_text(s, "says"));
+		if (buf_len(&text))
+			ctl_complain("the server says: %s", buf_cstr(&text));
+		buf_clear(&text);
+		ctl_step(json_get_text(s, "step"));
+	}
+}
+
+static bool has_findings(const struct json *auth)
+{
+	for (size_t i = 0; i < SERVICES; i++)
+		if (is_finding(service_of(auth, i)))
+			return true;
+	return false;
+}
+
 static void tell_end(const struct json *auth, bool done)
 {
 	struct buf text = BUF_INIT;
 
 	text_add(&text, json_get_text(auth, done ? "account" : "text"));
 	if (done) {
-		buf_add_str(&text, " is signed in; what waited is on its "
+		buf_add_str(&text, has_findings(auth) ?
+				   " is signed in, but not everything works "
+				   "yet:\n" :
+				   " is signed in; what waited is on its "
 				   "way.\n");
 		ctl_print(&text);
+		tell_findings(auth);
 	} else {
 		ctl_complain("%s", buf_len(&text) > 0 ?
 				     buf_cstr(&text) :

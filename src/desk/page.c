@@ -74,16 +74,49 @@ static void add_permissions(struct buf *out, const struct json *list)
 
 /* ---- after a sign-in ---- */
 
+static bool is_finding(const struct json *service)
+{
+	struct span class = json_get_text(service, "class");
+
+	return class.len && !span_is(class, "works") &&
+	       !span_is(class, "temporary");
+}
+
+/* What a mail server did not let in; false: none. */
+static bool add_findings(struct buf *out, const struct json *services)
+{
+	static const char *const names[] = { "smtp", "imap", "pop3" };
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct json *s = json_get(services, names[i]);
+
+		if (!is_finding(s))
+			continue;
+		any = true;
+		add_element(out, "h2", span_str(names[i]));
+		add_element(out, "p", json_get_text(s, "text"));
+		add_element(out, "p", json_get_text(s, "says"));
+		add_element(out, "p", json_get_text(s, "step"));
+	}
+	return any;
+}
+
 static void add_success(struct buf *out, const struct json *auth)
 {
-	struct buf text = BUF_INIT;
+	struct buf text = BUF_INIT, findings = BUF_INIT;
+	bool all = !add_findings(&findings, json_get(auth, "services"));
 
 	add_head(out, SPAN("Signed in"));
 	buf_add(&text, json_get_text(auth, "account"));
-	buf_add_str(&text, " is connected again. Mail that waited for it is "
-			   "on its way.");
+	buf_add_str(&text, all ? " is connected again. Mail that waited for it "
+				 "is on its way." :
+				 " is signed in, but not everything works "
+				 "yet:");
 	add_element(out, "p", buf_span(&text));
+	buf_add(out, buf_span(&findings));
 	add_element(out, "p", SPAN("You can close this page."));
+	buf_clear(&findings);
 	buf_clear(&text);
 }
 

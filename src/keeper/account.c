@@ -135,6 +135,7 @@ static void own_free(struct account_config **own)
 void account_free(struct account *a)
 {
 	refresh_cancel(a);
+	discover_account_gone(a);
 	/* the last chance of the only refresh token that still works */
 	if (a->unsaved)
 		MB_IGNORE(vault_grant_save(a->k->vault, a->grant_name,

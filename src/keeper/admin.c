@@ -32,21 +32,6 @@ static struct json *state_json(const struct account *a, enum service s)
 	return j;
 }
 
-static const char *flow_name(enum account_flow flow)
-{
-	static const char *const names[] = {
-		[FLOW_AUTHORIZATION_CODE] = "authorization_code",
-		[FLOW_DEVICE_CODE] = "device_code",
-		[FLOW_CLIENT_CREDENTIALS] = "client_credentials",
-		[FLOW_SERVICE_ACCOUNT] = "service_account",
-		[FLOW_PASSWORD_GRANT] = "password_grant",
-		[FLOW_PASSWORD] = "password",
-		[FLOW_COMMAND] = "command",
-	};
-
-	return names[flow];
-}
-
 /* All but the names of its logins: put_logins gives those to many at once. */
 static struct json *account_json(struct account *a)
 {
@@ -55,7 +40,7 @@ static struct json *account_json(struct account *a)
 
 	json_put_str(j, "address", a->config->address);
 	json_put_str(j, "provider", a->config->provider->name);
-	json_put_str(j, "flow", flow_name(a->config->flow));
+	json_put_str(j, "flow", account_flow_name(a->config->flow));
 	for (unsigned s = 0; s < SERVICE_COUNT; s++)
 		if (a->config->services[s])
 			json_put(services, service_name((enum service)s),

@@ -334,6 +334,8 @@ char *requested_scopes(const struct account *a)
 		if (a->config->services[s])
 			add_scopes(a, &out, p->scopes[s]);
 	add_scopes(a, &out, p->scopes_common);
+	if (!buf_len(&out))
+		discovered_scopes(a, &out);
 	return buf_take(&out);
 }
 

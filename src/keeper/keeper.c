@@ -207,6 +207,7 @@ static void drain(void *owner)
 
 	k->draining = true;
 	timer_set(k->drained, DRAIN_MS);
+	signins_hurry(k);
 	keeper_check_drained(k);
 }
 

@@ -178,6 +178,8 @@ struct account {
 	bool authorised;          /* by a human; not in force yet */
 	/* what the configuration's files said when it was last applied */
 	unsigned char shown[DIGEST_SIZE];
+	bool wrong_account;       /* the last who signed in was another */
+	const struct trial *trial; /* of the token being taken, or NULL */
 	/* the answer to the last refresh was lost: it may have been rotated */
 	bool ambiguous;
 
@@ -344,9 +346,53 @@ typedef void discover_fn(void *arg, const char *error);
 void discover(struct account *a, discover_fn *fn, void *arg);
 void discover_forget(struct keeper *k, const void *arg);
 /* Fresh strings, {tenant} filled in; NULL when the provider has none. */
-enum endpoint_kind { ENDPOINT_AUTHORIZE, ENDPOINT_TOKEN, ENDPOINT_DEVICE };
+enum endpoint_kind {
+	ENDPOINT_AUTHORIZE,
+	ENDPOINT_TOKEN,
+	ENDPOINT_DEVICE,
+	ENDPOINT_USERINFO,
+	ENDPOINT_REVOKE
+};
 char *account_endpoint(const struct account *a, enum endpoint_kind kind);
+/* What was discovered for it, or NULL. */
+const struct oauth_metadata *account_metadata(const struct account *a);
+/* Appends the scopes its mail server asked for, when it was asked. */
+void discovered_scopes(const struct account *a, struct buf *out);
+/*
+ * A person signed in where its mail server said: that is where its tokens go
+ * from now on. False: the mail server says otherwise today.
+ */
+void discover_remember(struct account *a);
+bool discover_is_same(struct account *a);
+/* It goes: nothing is discovered for it any more. */
+void discover_account_gone(struct account *a);
 void discover_free(struct keeper *k);
+
+/* ---- issuer.c: is it the provider who says so? ---- */
+/* True also when nothing is known to hold it against. */
+bool issuer_fits(const struct account *a, const char *iss);
+/* The same for a redirect (RFC 9207), whose iss may be "". */
+bool issuer_of_redirect(const struct account *a, const char *iss);
+
+/* ---- probe.c: a token tried at a mail server, by courier ---- */
+struct probe;
+/* Texts are borrowed, and "" when there is nothing to say. */
+struct probe_result {
+	enum report_class class;
+	const char *cause, *text, *step, *words;
+	/* what the server told of the tokens it wants (RFC 7628 §3.2.2) */
+	const char *openid_configuration, *scope;
+};
+typedef void probe_fn(void *arg, const struct probe_result *r);
+/*
+ * token NULL: the server is only asked which one it wants. fn is called once,
+ * never from inside, within 30 s; a courier that is away is a temporary
+ * trouble. The account must outlive it.
+ */
+struct probe *probe_start(struct account *a, enum service s,
+			  const struct secret *token, probe_fn *fn, void *arg);
+/* No call; clears *pp. */
+void probe_cancel(struct probe **pp);
 
 /* ---- login.c: local names and passwords ---- */
 struct login {
@@ -409,6 +455,12 @@ const char *ticket_make(struct keeper *k, const char *account, enum service s);
 const struct ticket *ticket_find(struct keeper *k, struct span id);
 void tickets_free(struct keeper *k);
 
+/* ---- authorize.c ---- */
+/* Appends the address to sign in at; state and verifier are made for it. */
+void authorize_url(const struct account *a, const char *endpoint,
+		   const char *redirect, struct secret *state,
+		   struct secret *verifier, struct buf *url);
+
 /* ---- signin.c: authorisation by a human ---- */
 struct signin;
 enum signin_method { SIGNIN_BROWSER, SIGNIN_PASTE, SIGNIN_DEVICE };
@@ -425,6 +477,8 @@ void signin_finish(struct keeper *k, struct span id, struct span query,
 		   struct admin_reply *reply);
 void signins_free(struct keeper *k);
 bool signins_wait_for_tokens(const struct keeper *k);
+/* Keeper stops: tokens that came are put in force without more ado. */
+void signins_hurry(struct keeper *k);
 void signin_account_gone(struct keeper *k, const struct account *a);
 
 /* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */

@@ -3,23 +3,29 @@ libkeeper_a_SOURCES = \
 	src/keeper/account.c \
 	src/keeper/action.c \
 	src/keeper/admin.c \
+	src/keeper/authorize.c \
 	src/keeper/catch_all.c \
 	src/keeper/command.c \
 	src/keeper/credentials.c \
 	src/keeper/consent.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
+	src/keeper/identity.c \
+	src/keeper/issuer.c \
 	src/keeper/keeper.c \
 	src/keeper/keeper.h \
 	src/keeper/link.c \
 	src/keeper/login.c \
 	src/keeper/login_add.c \
 	src/keeper/login_table.c \
+	src/keeper/probe.c \
 	src/keeper/refresh.c \
 	src/keeper/signin.c \
 	src/keeper/state.c \
 	src/keeper/ticket.c \
-	src/keeper/token_request.c
+	src/keeper/token_request.c \
+	src/keeper/trial.c \
+	src/keeper/trial.h
 
 role_PROGRAMS += keeper
 keeper_SOURCES = src/keeper/main.c

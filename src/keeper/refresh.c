@@ -331,13 +331,32 @@ static void send_request(struct account *a, const char *url)
 	buf_clear(&why);
 }
 
+/* The token must not go where nobody signed in. */
+static void other_issuer(struct account *a)
+{
+	struct token_refusal r = {
+		.verdict = { OAUTH_REAUTHORIZE, 0, "issuer-changed",
+			     "The mail server names another sign-in service "
+			     "than at the sign-in",
+			     NULL },
+		.retry_after_s = -1,
+	};
+
+	r.step = mem_printf("If that is right, sign in there: mailbearerctl "
+			    "auth %s", a->config->address);
+	refresh_refused(a, &r);
+	token_refusal_clear(&r);
+}
+
 static void on_endpoints(void *arg, const char *error)
 {
 	struct account *a = arg;
 	char *url = error ? NULL : credentials_token_url(a);
 
 	a->discovering = false;
-	if (url)
+	if (url && !discover_is_same(a))
+		other_issuer(a);
+	else if (url)
 		send_request(a, url);
 	else
 		no_endpoint(a, error ? error : "no token_url");

@@ -3,18 +3,15 @@
  * 8252), the redirect caught by desk or pasted, and device authorization
  * (RFC 8628). A code is sent once, whatever becomes of the answer.
  */
-#include "keeper/keeper.h"
+#include "keeper/trial.h"
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "codec/base64.h"
 #include "codec/json.h"
-#include "codec/url.h"
 
 /* How long a person may take, and how long the outcome can be asked for. */
 #define LIFE_MS (20 * 60 * MSEC_PER_SEC)
 #define POLL_LONGEST_S 60
-#define EXTRA_MAX 8
 
 enum signin_status { SIGNIN_PENDING, SIGNIN_DONE, SIGNIN_FAILED };
 
@@ -32,6 +29,7 @@ struct signin {
 	int64_t interval_s;
 	bool exchanging; /* the code was sent */
 	struct fetch *fetch;
+	struct trial *trial; /* of the tokens that came; with its findings */
 	struct timer *poll, *end;
 	struct admin_reply *reply; /* somebody waits for a change */
 	char *text, *step;
@@ -61,6 +59,8 @@ static struct json *signin_json(struct signin *s)
 	} else if (s->status == SIGNIN_PENDING) {
 		json_put_text(j, "url", buf_span(&s->url));
 	}
+	if (s->trial && s->status != SIGNIN_PENDING)
+		json_put(j, "services", trial_json(s->trial));
 	json_put_if(j, "text", s->text);
 	json_put_if(j, "step", s->step);
 	if (s->consent && s->account)
@@ -86,6 +86,7 @@ static void signin_free(struct signin *s)
 	if (s->reply)
 		tell(s);
 	fetch_cancel(&s->fetch);
+	trial_free(&s->trial);
 	discover_forget(s->k, s);
 	timer_free(&s->poll);
 	timer_free(&s->end);
@@ -100,14 +101,29 @@ static void signin_free(struct signin *s)
 	mem_free(s);
 }
 
+/* Tokens are here, and not in force yet. */
+static bool on_trial(const struct signin *s)
+{
+	return s->trial && !trial_is_done(s->trial);
+}
+
 bool signins_wait_for_tokens(const struct keeper *k)
 {
 	const struct signin *s;
 
 	for (s = k->signins; s; s = s->hh.next)
-		if (s->fetch && s->method != SIGNIN_DEVICE)
+		if (on_trial(s) || (s->fetch && s->method != SIGNIN_DEVICE))
 			return true;
 	return false;
+}
+
+void signins_hurry(struct keeper *k)
+{
+	struct signin *s;
+
+	for (s = k->signins; s; s = s->hh.next)
+		if (on_trial(s))
+			trial_hurry(s->trial);
 }
 
 void signins_free(struct keeper *k)
@@ -126,6 +142,8 @@ static void end(struct signin *s, enum signin_status status, const char *text,
 	s->step = mem_strdup(step);
 	timer_cancel(s->poll);
 	fetch_cancel(&s->fetch);
+	if (on_trial(s))
+		trial_free(&s->trial);
 	discover_forget(s->k, s);
 	log_event(LOG_AUTH_DONE, LOG_TEXT("account", s->address),
 		  LOG_TEXT("result", status == SIGNIN_DONE ? "ok" : "failed"),
@@ -156,7 +174,9 @@ static void on_end(void *arg)
 {
 	struct signin *s = arg;
 
-	if (s->status == SIGNIN_PENDING) {
+	if (on_trial(s)) {
+		timer_set(s->end, LIFE_MS); /* somebody did, just now */
+	} else if (s->status == SIGNIN_PENDING) {
 		failed(s, "nobody signed in within 20 minutes", "start again");
 		timer_set(s->end, LIFE_MS);
 	} else {
@@ -186,10 +206,48 @@ static bool any_scope_granted(const struct account *a, const char *granted)
 	return !any; /* a provider without scopes for mail gives none */
 }
 
-static void take_tokens(struct signin *s, struct oauth_tokens *t)
+/* They are put in force, with what the mail servers said of them. */
+static void take_tokens(struct signin *s)
 {
 	struct account *a = s->account;
+	bool taken;
 
+	refresh_cancel(a);
+	refresh_forget_failures(a);
+	a->wrong_account = false;
+	discover_remember(a);
+	taken = refresh_take(a, trial_tokens(s->trial), true);
+	if (trial_worked(s->trial))
+		a->proven = a->generation;
+	if (!taken) {
+		grant_answer_waiters(a);
+		failed(s, "the sign-in worked, but the store refuses the new "
+			  "token; it is tried again every few seconds",
+		       "see the log of this machine");
+		return;
+	}
+	a->trial = s->trial;
+	refresh_use(a);
+	a->trial = NULL;
+	end(s, SIGNIN_DONE, "signed in", NULL);
+}
+
+static void on_tried(void *arg)
+{
+	struct signin *s = arg;
+	const char *step, *refusal = trial_refusal(s->trial, &step);
+
+	if (refusal) {
+		s->account->wrong_account = trial_is_other(s->trial);
+		failed(s, refusal, step);
+	} else {
+		take_tokens(s);
+	}
+	keeper_check_drained(s->k);
+}
+
+static void try_tokens(struct signin *s, struct oauth_tokens *t, int64_t now_s)
+{
 	if (!secret_is_set(&t->refresh_token)) {
 		failed(s, "the provider gave no refresh token",
 		       "add the offline access the provider asks for: scope "
@@ -198,22 +256,13 @@ static void take_tokens(struct signin *s, struct oauth_tokens *t)
 		return;
 	}
 	/* Google lets people untick the mail permission */
-	if (*t->scope && !any_scope_granted(a, t->scope)) {
+	if (*t->scope && !any_scope_granted(s->account, t->scope)) {
 		failed(s, "the sign-in did not grant access to mail",
 		       "sign in again and leave the mail permission ticked");
 		return;
 	}
-	refresh_cancel(a);
-	refresh_forget_failures(a);
-	if (!refresh_take(a, t, true)) {
-		grant_answer_waiters(a);
-		failed(s, "the sign-in worked, but the store refuses the new "
-			  "token; it is tried again every few seconds",
-		       "see the log of this machine");
-		return;
-	}
-	refresh_use(a);
-	end(s, SIGNIN_DONE, "signed in", NULL);
+	s->trial = trial_new(s->account, t, now_s, on_tried, s);
+	trial_run(s->trial);
 }
 
 static void show_refusal(struct signin *s, const struct token_refusal *r)
@@ -270,7 +319,7 @@ static void on_tokens(void *arg, const struct fetch_response *r)
 		answer = oauth_tokens_parse(r->status, r->body, &token_limits,
 					    &tokens, &error);
 	if (answer == OAUTH_ANSWER_GOOD) {
-		take_tokens(s, &tokens);
+		try_tokens(s, &tokens, r->date_s ? r->date_s : clock_wall_s());
 	} else {
 		token_refused(s->account, r, answer, &error, &refusal);
 		if (s->method == SIGNIN_DEVICE)
@@ -285,87 +334,14 @@ static void on_tokens(void *arg, const struct fetch_response *r)
 
 /* ---- authorization code ---- */
 
-static size_t split_extra(char *text, struct oauth_parameter extra[EXTRA_MAX])
-{
-	size_t n = 0;
-
-	for (char *at = text; at && *at && n < EXTRA_MAX;) {
-		char *next = strchr(at, '&'), *eq = strchr(at, '=');
-
-		if (next)
-			*next++ = '\0';
-		if (eq && (!next || eq < next)) {
-			*eq = '\0';
-			extra[n].name = at;
-			extra[n++].value = eq + 1;
-		}
-		at = next;
-	}
-	return n;
-}
-
-static void make_verifier(struct signin *s, struct buf *challenge)
-{
-	unsigned char raw[32], digest[DIGEST_SIZE];
-	struct buf text = BUF_SECRET;
-
-	random_bytes(raw, sizeof(raw));
-	oauth_pkce_verifier(&text, raw);
-	secret_set(&s->verifier, buf_span(&text));
-	digest_sha256(buf_span(&text), digest);
-	oauth_pkce_challenge(challenge, digest);
-	mem_wipe(raw, sizeof(raw));
-	buf_clear(&text);
-}
-
-static void make_state(struct signin *s)
-{
-	unsigned char raw[24];
-	struct buf text = BUF_SECRET;
-
-	random_bytes(raw, sizeof(raw));
-	base64url_encode(&text, span_of(raw, sizeof(raw)));
-	secret_set(&s->state, buf_span(&text));
-	buf_clear(&text);
-}
-
-static void make_url(struct signin *s, const char *authorize_url)
-{
-	const struct account_config *c = s->account->config;
-	char *scopes = requested_scopes(s->account);
-	char *extra_text = mem_strdup(c->provider->authorize_parameters);
-	struct oauth_parameter extra[EXTRA_MAX];
-	struct buf challenge = BUF_INIT;
-	struct oauth_authorization auth = {
-		.authorize_url = authorize_url,
-		.client_id = c->client_id,
-		.redirect_uri = s->redirect,
-		.scope = scopes,
-		.resource = c->provider->resource,
-		.login_hint = c->login_hint ? c->login_hint :
-			      c->sign_in_as ? c->sign_in_as :
-					      c->address,
-		.extra = extra,
-	};
-
-	auth.n_extra = split_extra(extra_text, extra);
-	make_verifier(s, &challenge);
-	make_state(s);
-	auth.state = secret_cstr(&s->state);
-	auth.challenge = buf_span(&challenge);
-	oauth_authorization_url(&s->url, &auth);
-	buf_clear(&challenge);
-	mem_free(extra_text);
-	mem_free(scopes);
-}
-
 static void begin_code(struct signin *s)
 {
 	char *url = account_endpoint(s->account, ENDPOINT_AUTHORIZE);
 
 	if (url) {
 		s->redirect = redirect_uri(s->account);
-		make_url(s, url);
+		authorize_url(s->account, url, s->redirect, &s->state,
+			      &s->verifier, &s->url);
 		tell(s);
 	} else {
 		failed(s, "the provider has no authorize_url",
@@ -412,6 +388,19 @@ static struct signin *by_id(struct keeper *k, struct span id)
 	return s;
 }
 
+/* RFC 9207: the code of one provider must not be shown to another. */
+static void redirect_of_other(struct signin *s, const char *iss)
+{
+	char *text = mem_printf("the answer came from another sign-in service "
+				"(%s) than this account's",
+				*iss ? iss : "it does not say which");
+
+	failed(s, text, "start the sign-in again and use its newest address; "
+			"if it stays so, check issuer of the provider in "
+			"providers.yaml");
+	mem_free(text);
+}
+
 static void redirect_refused(struct signin *s, const struct oauth_error *error)
 {
 	struct token_refusal r = { .error = *error, .retry_after_s = -1 };
@@ -439,7 +428,9 @@ static void finish(struct signin *s, enum oauth_answer answer,
 	if (s->reply)
 		tell(s);
 	s->reply = reply;
-	if (answer == OAUTH_ANSWER_GOOD)
+	if (!issuer_of_redirect(s->account, redirect->issuer))
+		redirect_of_other(s, redirect->issuer);
+	else if (answer == OAUTH_ANSWER_GOOD)
 		exchange(s, &redirect->code);
 	else
 		redirect_refused(s, error);

@@ -3,7 +3,7 @@
  * mends it, kept in the vault so that "since when" survives a restart, and
  * told to courier, which holds or releases mail by it.
  */
-#include "keeper/keeper.h"
+#include "keeper/trial.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -182,11 +182,24 @@ void state_grant_works(struct account *a)
 			set(a, (enum service)s, &works, false);
 }
 
+/* A trial told that the token does not serve here: no need to find out. */
+static bool renewed_in_vain(struct account *a, enum service s)
+{
+	enum report_class class;
+	struct state_change c;
+
+	if (!a->trial || !trial_finding(a->trial, s, &class, &c))
+		return false;
+	state_report(a, s, class, &c);
+	return true;
+}
+
 void state_renewed(struct account *a)
 {
 	for (unsigned s = 0; s < SERVICE_COUNT; s++) {
 		forget_refusals(&a->services[s]);
-		if (a->config->services[s])
+		if (a->config->services[s] &&
+		    !renewed_in_vain(a, (enum service)s))
 			set(a, (enum service)s, &works, false);
 	}
 }

@@ -51,6 +51,20 @@ class AccountShow(Case):
 
 
 class Auth(Case):
+    def test_one_service_does_not_work(self):
+        self.script({'POST /v1/accounts/a%40b/auth': {
+            'id': '1', 'account': 'a@b', 'method': 'paste',
+            'status': 'done', 'services': {
+                'smtp': {'class': 'blocked', 'text': 'SMTP is off',
+                         'says': '535 5.7.139 off', 'step': 'Set-X'},
+                'imap': {'class': 'works', 'text': ''}}}})
+        out, err = self.ctl('auth', 'a@b', '--paste', code=0)[:2]
+        self.assertIn('a@b is signed in, but not everything works yet:', out)
+        self.assertIn('smtp: SMTP is off\n', err)
+        self.assertIn('535 5.7.139 off\n', err)
+        self.assertIn('-> Set-X\n', err)
+        self.assertNotIn('imap', err)
+
     def test_approval_comes_first(self):
         self.script({'POST /v1/accounts/a%40b/auth': {
             'id': '1', 'account': 'a@b', 'method': 'paste',

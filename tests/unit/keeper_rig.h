@@ -15,7 +15,7 @@
 /* ---- the provider ---- */
 
 struct fetch {
-	char *url, *form;
+	char *url, *form, *authorization;
 	fetch_fn *fn;
 	void *arg;
 	bool live;
@@ -51,8 +51,8 @@ struct fetch *fetch_start(struct fetcher *fetcher,
 
 	(void)fetcher;
 	CHECK_FATAL(rig_n_fetches++ < FETCHES);
-	*f = (struct fetch){ mem_strdup(r->url), span_dup(r->form), fn, arg,
-			     true };
+	*f = (struct fetch){ mem_strdup(r->url), span_dup(r->form),
+			     span_dup(r->authorization), fn, arg, true };
 	return f;
 }
 
@@ -88,6 +88,7 @@ static inline void rig_forget_fetches(void)
 	while (rig_n_fetches) {
 		mem_free(rig_fetches[--rig_n_fetches].url);
 		mem_free(rig_fetches[rig_n_fetches].form);
+		mem_free(rig_fetches[rig_n_fetches].authorization);
 	}
 }
 
@@ -147,12 +148,52 @@ static void rig_near_frame(void *arg, struct channel *ch,
 /* Of alice@one.test, as courier was told. */
 static char rig_told_fallback[80];
 
+/* What courier found out at a mail server; it works unless a test says else. */
+static struct rig_finding {
+	enum report_class class;
+	const char *cause, *text, *step, *words;
+	const char *openid_configuration, *scope;
+} rig_findings[SERVICE_COUNT];
+static unsigned rig_probed; /* so often */
+static bool rig_probe_held; /* it does not answer */
+
+static inline void rig_put(struct buf *out, enum frame_field field,
+			   const char *text)
+{
+	frame_put_str(out, field, text ? text : "");
+}
+
+static void rig_answer_probe(struct channel *ch, const struct frame *f)
+{
+	uint64_t s = frame_number(f, FIELD_SERVICE, SERVICE_COUNT);
+	const struct rig_finding *found;
+	struct buf out = BUF_INIT;
+	struct frame_mark m = frame_begin(&out, FRAME_PROBED, f->id, 0);
+
+	CHECK_FATAL(s < SERVICE_COUNT);
+	found = &rig_findings[s];
+	rig_probed++;
+	frame_put_number(&out, FIELD_CLASS, found->class);
+	rig_put(&out, FIELD_CAUSE, found->cause);
+	rig_put(&out, FIELD_TEXT, found->text);
+	rig_put(&out, FIELD_STEP, found->step);
+	rig_put(&out, FIELD_WORDS, found->words);
+	rig_put(&out, FIELD_ISSUER, found->openid_configuration);
+	rig_put(&out, FIELD_SCOPE, found->scope);
+	frame_end(&out, m);
+	if (rig_probe_held)
+		buf_clear(&out);
+	else
+		channel_send(ch, &out, NULL, 0);
+}
+
 static void rig_far_frame(void *arg, struct channel *ch, const struct frame *f,
 			  const int *fds)
 {
 	(void)arg;
-	(void)ch;
 	(void)fds;
+	if (f->type == FRAME_PROBE)
+		rig_answer_probe(ch, f);
 	if (f->type == FRAME_ACCOUNT &&
 	    span_is(frame_text(f, FIELD_ACCOUNT), "alice@one.test"))
 		frame_copy(f, FIELD_FALLBACK, rig_told_fallback,
@@ -349,6 +390,9 @@ static inline void rig_stop(void)
 	}
 	rig_forget_fetches();
 	rig_forget_run();
+	memset(rig_findings, 0, sizeof(rig_findings));
+	rig_probed = 0;
+	rig_probe_held = false;
 	rig_end();
 }
 

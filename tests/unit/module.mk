@@ -375,3 +375,10 @@ tests_unit_test_keeper_flows_SOURCES = tests/unit/test_keeper_flows.c
 tests_unit_test_keeper_flows_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_keeper_flows_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
 tests_unit_test_keeper_flows_LDADD = $(tests_unit_test_keeper_LDADD)
+
+check_PROGRAMS += tests/unit/test_keeper_trial
+TESTS += tests/unit/test_keeper_trial
+tests_unit_test_keeper_trial_SOURCES = tests/unit/test_keeper_trial.c
+tests_unit_test_keeper_trial_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_keeper_trial_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
+tests_unit_test_keeper_trial_LDADD = $(tests_unit_test_keeper_LDADD)

@@ -216,10 +216,10 @@ static void test_client_query(void)
 	CHECK(sasl_client_query(&out, SASL_OAUTHBEARER, &id));
 	CHECK(base64_decode_secret(&plain, secret_span(&out)));
 	CHECK_SPAN(secret_span(&plain), SPAN("n,a=a@b.c,\001host=h.test\001"
-					     "port=993\001auth=\001\001"));
+					     "port=993\001auth=Bearer none\001\001"));
 	CHECK(sasl_client_query(&out, SASL_XOAUTH2, &id));
 	CHECK(base64_decode_secret(&plain, secret_span(&out)));
-	CHECK_SPAN(secret_span(&plain), SPAN("user=a@b.c\001auth=\001\001"));
+	CHECK_SPAN(secret_span(&plain), SPAN("user=a@b.c\001auth=Bearer none\001\001"));
 	CHECK(!sasl_client_query(&out, SASL_PLAIN, &id));
 	CHECK(!sasl_client_query(&out, SASL_OAUTHBEARER, &bad));
 	secret_clear(&out);

@@ -301,20 +301,29 @@ static void test_account_mistakes(void)
 
 static void test_provider_lacks_what_the_flow_needs(void)
 {
-	mistakes("providers:\n- name: n\n  smtp: { host: h }\n",
+	mistakes("providers:\n- name: n\n  smtp: { host: h }\n"
+		 "  authorize_url: https://x.test/\n"
+		 "- name: telling\n  smtp: { host: h }\n",
 		 "accounts:\n- address: a@b\n  provider: n\n  client_id: x\n"
 		 "- address: c@d\n  provider: n\n  client_id: x\n"
-		 "  flow: device_code\n",
+		 "  flow: device_code\n"
+		 /* its mail server may tell a person where to sign in; a
+		  * password goes to no one it names */
+		 "- address: e@f\n  provider: telling\n  client_id: x\n"
+		 "- address: g@h\n  provider: telling\n  client_id: x\n"
+		 "  flow: password_grant\n  password_file: p\n",
 		 "a.yaml:3: provider: n has no token_url, which flow "
-		 "authorization_code needs\n"
-		 "a.yaml:3: provider: n has no authorize_url, which flow "
 		 "authorization_code needs\n"
 		 "a.yaml:2: services: provider n has no scope for smtp\n"
 		 "a.yaml:6: provider: n has no token_url, which flow "
 		 "device_code needs\n"
 		 "a.yaml:6: provider: n has no device_url, which flow "
 		 "device_code needs\n"
-		 "a.yaml:5: services: provider n has no scope for smtp\n");
+		 "a.yaml:5: services: provider n has no scope for smtp\n"
+		 "a.yaml:13: provider: telling has no token_url, which flow "
+		 "password_grant needs\n"
+		 "a.yaml:12: services: provider telling has no scope for "
+		 "smtp\n");
 }
 
 static void test_login_mistakes(void)

@@ -315,10 +315,11 @@ static void test_terms_script(void)
 	begin(&t);
 	rig_say(&t.r, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER] x"
 		"\r\n");
-	/* n,a=u@x.test,^Ahost=provider.test^Aport=993^Aauth=^A^A */
+	/* n,a=u@x.test,^Ahost=provider.test^Aport=993^Aauth=Bearer none^A^A
+	 */
 	rig_expect(&t.r, "m1 AUTHENTICATE OAUTHBEARER "
 		   "bixhPXVAeC50ZXN0LAFob3N0PXByb3ZpZGVyLnRlc3QBcG9ydD"
-		   "05OTMBYXV0aD0BAQ==\r\n");
+		   "05OTMBYXV0aD1CZWFyZXIgbm9uZQEB\r\n");
 	rig_say(&t.r, "+ "
 		   "eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYW"
 		   "lsIiwib3BlbmlkLWNvbmZpZ3VyYXRpb24iOiJodHRwczovL2lk"

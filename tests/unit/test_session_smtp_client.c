@@ -675,10 +675,11 @@ static void test_terms_script(void)
 	t.config.token = NULL;
 	t.config.mechanisms = "oauthbearer";
 	to_auth(&t, FEW);
-	/* n,a=u@x.test,^Ahost=provider.test^Aport=465^Aauth=^A^A */
+	/* n,a=u@x.test,^Ahost=provider.test^Aport=465^Aauth=Bearer none^A^A
+	 */
 	rig_expect(&t.r, "AUTH OAUTHBEARER "
 		   "bixhPXVAeC50ZXN0LAFob3N0PXByb3ZpZGVyLnRlc3QBcG9ydD"
-		   "00NjUBYXV0aD0BAQ==\r\n");
+		   "00NjUBYXV0aD1CZWFyZXIgbm9uZQEB\r\n");
 	rig_say(&t.r, "334 "
 		   "eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYW"
 		   "lsIiwib3BlbmlkLWNvbmZpZ3VyYXRpb24iOiJodHRwczovL2lk"
