@@ -8,6 +8,9 @@ libkeeper_a_SOURCES = \
 	src/keeper/command.c \
 	src/keeper/credentials.c \
 	src/keeper/consent.c \
+	src/keeper/alarm.h \
+	src/keeper/alarm_cause.c \
+	src/keeper/alarm_group.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
 	src/keeper/identity.c \

@@ -382,3 +382,9 @@ tests_unit_test_keeper_trial_SOURCES = tests/unit/test_keeper_trial.c
 tests_unit_test_keeper_trial_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_keeper_trial_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
 tests_unit_test_keeper_trial_LDADD = $(tests_unit_test_keeper_LDADD)
+check_PROGRAMS += tests/unit/test_keeper_alarm
+TESTS += tests/unit/test_keeper_alarm
+tests_unit_test_keeper_alarm_SOURCES = tests/unit/test_keeper_alarm.c
+tests_unit_test_keeper_alarm_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_keeper_alarm_LDADD = libkeeper.a libcodec.a $(UNIT_BASE_LIBS) \
+	$(JANSSON_LIBS)
