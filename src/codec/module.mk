@@ -1,5 +1,7 @@
 noinst_LIBRARIES += libcodec.a
 libcodec_a_SOURCES = \
+	src/codec/account_notice.c \
+	src/codec/account_notice.h \
 	src/codec/action.c \
 	src/codec/action.def \
 	src/codec/action.h \

@@ -23,10 +23,6 @@ void config_unserved(const struct config *c, const char *path,
 {
 	for (size_t i = 0; i < c->n_listens; i++)
 		check_listen(&c->listens[i], path, e);
-	if (c->notify_command)
-		config_error(e, path, 0, "[notify] command " NOT_YET);
-	if (c->notify_webhook)
-		config_error(e, path, 0, "[notify] webhook " NOT_YET);
 }
 
 void accounts_unserved(const struct accounts *a, const char *path,

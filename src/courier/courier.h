@@ -443,8 +443,17 @@ void notice_clear(struct notice *n);
 void notice_head(struct buf *out, const struct queue_message *m,
 		 const char *account);
 bool notice_is(const struct queue_message *m);
+/* A descriptor that holds it; -1: the queue will say that it cannot. */
+int notice_body(const struct buf *body);
 /* Login of messages that are themselves notices. */
 #define NOTICE_LOGIN "(notice)"
+
+/* ---- account_notice.c ---- */
+/* FRAME_NOTICE: answers when it is in the queue. */
+void account_notice(struct courier *c, struct channel *ch,
+		    const struct frame *f);
+void account_notices_drop_channel(struct courier *c, const struct channel *ch);
+void account_notices_free(struct courier *c);
 
 /* ---- admin.c: courier's part of docs/PROTOCOL.md ---- */
 void courier_admin(struct courier *c, struct channel *ch,
@@ -474,6 +483,7 @@ struct courier {
 	unsigned accounts_round; /* of keeper's telling all accounts */
 	struct deliveries others; /* every delivery not in outlet->waiting */
 	struct settlements settlements;
+	LIST_HEAD(, account_notice_work) account_notices;
 	struct timer *age, *route;
 	bool aging; /* age.c waits for the store */
 	bool owners_known, accounts_told; /* of the queue, by keeper */

@@ -42,6 +42,10 @@ static void on_frame(void *owner, struct channel *ch, const struct frame *f,
 		if (!strcmp(channel_name(ch), "keeper"))
 			probe_begin(c, ch, f);
 		break;
+	case FRAME_NOTICE:
+		if (!strcmp(channel_name(ch), "keeper"))
+			account_notice(c, ch, f);
+		break;
 	case FRAME_ADMIN:
 		if (!strcmp(channel_name(ch), "desk"))
 			courier_admin(c, ch, f);
@@ -58,6 +62,7 @@ static void on_lost(void *owner, struct channel *ch)
 	struct courier *c = owner;
 
 	delivery_drop_channel(c, ch);
+	account_notices_drop_channel(c, ch);
 	probes_drop_channel(c, ch);
 	admin_drop_channel(&c->replies, ch);
 }
@@ -84,6 +89,7 @@ static void stop(void *owner)
 	if (c->store) {
 		free_deliveries(c);
 		settle_free(c);
+		account_notices_free(c);
 		queue_forget(c->store, c);
 	}
 	HASH_ITER(hh, c->outlets, o, next)
@@ -107,6 +113,7 @@ static struct courier *courier_new(struct role *r)
 	c->resolver = resolver_new(c->loop);
 	TAILQ_INIT(&c->others);
 	LIST_INIT(&c->settlements);
+	LIST_INIT(&c->account_notices);
 	LIST_INIT(&c->replies);
 	LIST_INIT(&c->probes);
 	c->age = timer_new(c->loop, age_run, c);

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libcourier.a
 libcourier_a_SOURCES = \
+	src/courier/account_notice.c \
 	src/courier/admin.c \
 	src/courier/admin_history.c \
 	src/courier/admin_message.c \

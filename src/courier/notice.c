@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "codec/account_notice.h"
 #include "codec/dsn.h"
 #include "codec/header.h"
 #include "courier/courier.h"
@@ -27,7 +28,9 @@ void notice_head(struct buf *out, const struct queue_message *m,
 		 const char *account)
 {
 	/* one that waited in a queue of version 1 has its sender inside */
-	if (notice_is(m) && m->message_id)
+	if (m->kind == QUEUE_ACCOUNT_NOTICE)
+		account_notice_from(out, account);
+	else if (notice_is(m) && m->message_id)
 		dsn_from(out, account);
 }
 
@@ -168,7 +171,7 @@ static void build(struct buf *out, struct courier *c,
 	clear_dates(&dates);
 }
 
-static int body_in_memory(const struct buf *body)
+int notice_body(const struct buf *body)
 {
 	int fd = memfd_create("notice", MFD_CLOEXEC);
 
@@ -209,7 +212,7 @@ static void make(struct courier *c, const struct queue_message *m,
 	out->message = envelope(c, kind_of(t), m);
 	build(&body, c, m, t, head, out->message);
 	out->message->size = buf_len(&body);
-	out->fd = body_in_memory(&body);
+	out->fd = notice_body(&body);
 	buf_clear(&body);
 }
 

@@ -82,8 +82,11 @@ static bool is_for_owner(const struct outlet *o, const struct queue_message *m)
 static bool goes_into_inbox(const struct outlet *o,
 			    const struct queue_message *m)
 {
+	/* one about another account is not for this mailbox's owner */
+	bool anyway = !has_others(o) && m->kind != QUEUE_ACCOUNT_NOTICE;
+
 	return may_append(o) && !stumbles(o, m) &&
-	       (is_for_owner(o, m) || !has_others(o));
+	       (is_for_owner(o, m) || anyway);
 }
 
 static void on_appended(void *arg, const struct errand_result *r)

@@ -40,6 +40,9 @@ const struct command commands[] = {
 	{ "history [ADDRESS] [--login NAME] [--id ID] [--fallback] "
 	  "[--in-doubt] [--since WHEN] [--limit N | --all]",
 	  "what became of mail, the last of it", cmd_history },
+	{ "alarms", "what people are being told of accounts", cmd_alarms },
+	{ "notify test", "send a notice on every way that is configured",
+	  cmd_notify_test },
 	{ "reload", "read the configuration again", cmd_reload },
 	{ "version", "of this program and of the daemon", cmd_version },
 	{ "help [COMMAND]...", "this text, or the usage of one command",

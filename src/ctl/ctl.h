@@ -72,6 +72,8 @@ enum ctl_exit cmd_queue_release(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_delete(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_export(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_history(struct ctl *ctl, const struct args *a);
+enum ctl_exit cmd_alarms(struct ctl *ctl, const struct args *a);
+enum ctl_exit cmd_notify_test(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_reload(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_version(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_help(struct ctl *ctl, const struct args *a);

@@ -3,6 +3,7 @@ libctl_a_SOURCES = \
 	src/ctl/api.c \
 	src/ctl/api.h \
 	src/ctl/cmd_account.c \
+	src/ctl/cmd_alarm.c \
 	src/ctl/cmd_auth.c \
 	src/ctl/cmd_daemon.c \
 	src/ctl/cmd_export.c \

@@ -142,7 +142,7 @@ static void add_trouble(struct buf *out, const struct json *account, size_t i,
 }
 
 /* Never broken into lines: it is there to be copied. */
-static void add_step(struct buf *out, struct span step,
+static void add_step(struct buf *out, struct span step, int indent,
 		     const struct screen *screen)
 {
 	struct buf text = BUF_INIT;
@@ -150,25 +150,26 @@ static void add_step(struct buf *out, struct span step,
 	if (step.len == 0)
 		return;
 	text_add(&text, step);
-	buf_printf(out, "%*s-> ", INDENT, "");
+	buf_printf(out, "%*s-> ", indent, "");
 	ctl_paint(out, screen, COLOR_BOLD, buf_cstr(&text));
 	buf_add_char(out, '\n');
 	buf_clear(&text);
 }
 
-/* What the step does not say itself: a link to open, a command to run. */
-static void add_action(struct buf *out, const struct json *service,
-		       const struct screen *screen)
+/* And what it does not say itself: a link to open, a command to run. */
+void trouble_add_step(struct buf *out, const struct json *service, int indent,
+		      const struct screen *screen)
 {
 	const struct json *action = json_get(service, "action");
 	struct span step = json_get_text(service, "step");
 	struct span url = json_get_text(action, "url");
 	struct span command = json_get_text(action, "command");
 
+	add_step(out, step, indent, screen);
 	if (!span_contains_nocase(step, url))
-		add_step(out, url, screen);
+		add_step(out, url, indent, screen);
 	if (!span_contains_nocase(step, command))
-		add_step(out, command, screen);
+		add_step(out, command, indent, screen);
 }
 
 static void add_removed(struct buf *out, const struct json *account,
@@ -183,7 +184,7 @@ static void add_removed(struct buf *out, const struct json *account,
 	buf_add_str(&step, "put it back, or: mailbearerctl queue delete "
 			   "--account ");
 	buf_add(&step, json_get_text(account, "address"));
-	add_step(out, buf_span(&step), screen);
+	add_step(out, buf_span(&step), INDENT, screen);
 	buf_clear(&step);
 }
 
@@ -201,7 +202,6 @@ void trouble_add(struct buf *out, const struct json *account,
 			continue;
 		if (!brief)
 			add_trouble(out, account, i, screen, now);
-		add_step(out, json_get_text(s, "step"), screen);
-		add_action(out, s, screen);
+		trouble_add_step(out, s, INDENT, screen);
 	}
 }

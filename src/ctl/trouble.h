@@ -34,4 +34,8 @@ const struct json *service_of(const struct json *account, size_t i);
 void trouble_add(struct buf *out, const struct json *account,
 		 const struct screen *screen, int64_t now, bool brief);
 
+/* The step of a service or an alarm, and its action. */
+void trouble_add_step(struct buf *out, const struct json *service, int indent,
+		      const struct screen *screen);
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/url.h"
+#include "keeper/notice.h"
 
 /* ---- accounts ---- */
 
@@ -293,7 +294,19 @@ static void auth_callback(const struct admin_request *q)
 		signin_finish(q->owner, SPAN_NONE, query, q->reply);
 }
 
+/* ---- alarms ---- */
+
+static void alarms_list(const struct admin_request *q)
+{
+	struct json *j = json_new_object();
+
+	json_put(j, "alarms", alarms_json(q->owner));
+	admin_json(q->reply, j);
+}
+
 static const struct admin_row rows[] = {
+	{ "GET", "/v1/alarms", alarms_list },
+	{ "POST", "/v1/notify/test", notify_test },
 	{ "GET", "/v1/accounts", accounts_list },
 	{ "POST", "/v1/accounts/*/auth", auth_begin },
 	{ "GET", "/v1/accounts/*", account_show },

@@ -17,6 +17,9 @@
 #include "codec/frame.h"
 #include "codec/json.h"
 
+struct account;
+struct keeper;
+struct service_state;
 struct alarms;
 
 /* The widest first: what fits an account above is not asked further. */
@@ -121,16 +124,22 @@ struct alarm *alarm_new(const char *key);
  */
 void alarms_trouble(struct alarms *set, const struct alarm_trouble *t,
 		    int64_t seen_s);
-/* It works. */
 void alarms_works(struct alarms *set, const char *account, int64_t now_s);
 /* Groups, tells what is due; when to call again, 0: not before a change. */
 int64_t alarms_run(struct alarms *set, const struct alarm_timing *t,
 		   int64_t now_s);
 
-/* Is it one, or only trouble that may yet pass? */
 bool alarm_stands(const struct alarm *a);
 struct alarm *alarms_first(const struct alarms *set);
 const struct sufferer *alarms_sufferers(const struct alarms *set);
+
+/* ---- alarm.c ---- */
+/* The trouble of most weight: of the grant, of a service, an outage; NULL. */
+const struct service_state *alarm_worst(const struct account *a);
+
+/* ---- alarm_said.c: what is said of one, fresh (docs/PROTOCOL.md) ---- */
+struct json *alarm_json(struct keeper *k, const struct alarms *set,
+			const struct alarm *a);
 
 /* ---- alarm_cause.c: what a cause says of who is behind it ---- */
 /* It is the client's, whichever account met it. */

@@ -5,8 +5,8 @@
 
 #define ENTRA(n) "AADSTS" #n
 #define MFA \
-	"Likely a new multi-factor requirement (conditional access or security " \
-	"defaults)"
+	"Likely a new multi-factor requirement (conditional access or " \
+	"security defaults)"
 #define REVOKED \
 	"Likely an administrator, or a new password, revoked the sign-ins"
 #define CONSENT_POLICY \
@@ -35,8 +35,8 @@ static const struct {
 	{ ENTRA(50002), ACCESS },
 	{ ENTRA(50131), ACCESS },
 	{ ENTRA(53003), ACCESS },
-	{ ENTRA(53002), "Likely a conditional access policy that wants approved "
-			"apps" },
+	{ ENTRA(53002), "Likely a conditional access policy that wants "
+			"approved apps" },
 	{ ENTRA(50097), DEVICE },
 	{ ENTRA(50127), DEVICE },
 	{ ENTRA(50129), DEVICE },
@@ -53,8 +53,8 @@ static const struct {
 	{ ENTRA(90095), CONSENT_POLICY },
 	{ ENTRA(500021), "Likely the tenant restrictions of another "
 			 "organisation's network" },
-	{ "smtp-auth-disabled", "Likely Authenticated SMTP was switched off for "
-				"the whole tenant" },
+	{ "smtp-auth-disabled", "Likely Authenticated SMTP was switched off "
+				"for the whole tenant" },
 	{ "basic-auth-disabled", "Likely basic authentication was switched off "
 				 "for the whole tenant" },
 	{ "tenant-restricted", "Likely the provider restricts the whole "

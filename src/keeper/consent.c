@@ -118,6 +118,7 @@ static void on_quiet_end(void *arg)
 	a->consent_until_ms = 0;
 	if (consent_is_awaited(a))
 		state_tell_again(a);
+	alarm_state_changed(a, SERVICE_SMTP);
 }
 
 static void be_quiet(struct account *a)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keeper/notice.h"
 #include "store/seal.h"
 
 /* Threads for crypt(3): a burst of first logins must not starve the loop. */
@@ -84,6 +85,9 @@ static struct keeper *keeper_new(struct role *r)
 	STAILQ_INIT(k->checks);
 	k->drained = timer_new(k->loop, on_drained, k);
 	LIST_INIT(&k->replies);
+	LIST_INIT(&k->notify_tests);
+	k->notices = notices_new(k);
+	k->alarms = alarm_room_new(k);
 	random_bytes(key, sizeof(key));
 	secret_set(&k->digest_key, span_of(key, sizeof(key)));
 	mem_wipe(key, sizeof(key));
@@ -98,6 +102,9 @@ static void stop(void *owner)
 	workers_free(&k->hashers);
 	timer_free(&k->drained);
 	signins_free(k);
+	notify_tests_free(k);
+	alarm_room_free(&k->alarms);
+	notices_free(&k->notices);
 	HASH_ITER(hh, k->accounts, a, next) {
 		HASH_DEL(k->accounts, a);
 		account_free(a);
@@ -144,6 +151,7 @@ static void switch_to(struct keeper *k, struct config *config,
 		      &config->oauth_proxy_login);
 	accounts_apply(k);
 	logins_apply(k);
+	alarms_apply(k, !old_config);
 	config_free(&old_config);
 	accounts_free(&old_accounts);
 	config_blobs_clear(&old_blobs);

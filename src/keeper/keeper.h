@@ -481,6 +481,27 @@ bool signins_wait_for_tokens(const struct keeper *k);
 void signins_hurry(struct keeper *k);
 void signin_account_gone(struct keeper *k, const struct account *a);
 
+/* ---- alarm.c: what people are told of accounts (keeper/alarm.h) ---- */
+struct alarm_room;
+struct notices;
+struct alarm_room *alarm_room_new(struct keeper *k);
+void alarm_room_free(struct alarm_room **rp);
+/* A configuration is in force; the first: what was told before is known. */
+void alarms_apply(struct keeper *k, bool first);
+void alarm_state_changed(struct account *a, enum service s);
+/* The alarms there are, a fresh array. */
+struct json *alarms_json(struct keeper *k);
+/* What will happen to an account; due_s is seconds since the epoch, 0: not
+ * known. Told once as each of 60, 30, 14, 7, 3 and 1 days before it is past,
+ * and once then: call as often as you like. */
+struct foresight_warning {
+	const char *kind; /* one word */
+	int64_t due_s;
+	const char *text, *step;
+	const char *url; /* where somebody signs in anew; NULL: no use */
+};
+void alarm_warning(struct account *a, const struct foresight_warning *w);
+
 /* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */
 void keeper_admin(struct keeper *k, struct channel *ch, const struct frame *f);
 
@@ -503,6 +524,9 @@ struct keeper {
 	struct endpoints *discovered;
 	struct signin *signins;
 	struct link_count wrong_links;
+	struct alarm_room *alarms;
+	struct notices *notices;
+	LIST_HEAD(, notify_test) notify_tests;
 	bool draining;
 	struct timer *drained; /* runs out: what is under way is given up */
 };

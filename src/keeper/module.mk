@@ -8,9 +8,11 @@ libkeeper_a_SOURCES = \
 	src/keeper/command.c \
 	src/keeper/credentials.c \
 	src/keeper/consent.c \
+	src/keeper/alarm.c \
 	src/keeper/alarm.h \
 	src/keeper/alarm_cause.c \
 	src/keeper/alarm_group.c \
+	src/keeper/alarm_said.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
 	src/keeper/identity.c \
@@ -22,6 +24,13 @@ libkeeper_a_SOURCES = \
 	src/keeper/login_add.c \
 	src/keeper/login_table.c \
 	src/keeper/probe.c \
+	src/keeper/notice.c \
+	src/keeper/notice.h \
+	src/keeper/notice_command.c \
+	src/keeper/notice_mail.c \
+	src/keeper/notice_text.c \
+	src/keeper/notice_webhook.c \
+	src/keeper/notify_test.c \
 	src/keeper/refresh.c \
 	src/keeper/signin.c \
 	src/keeper/state.c \

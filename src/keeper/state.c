@@ -145,6 +145,7 @@ static void set(struct account *a, enum service s, const struct state_change *c,
 	save(a, s);
 	log_state(a, s);
 	announce(a, s);
+	alarm_state_changed(a, s);
 }
 
 static bool waits_for_human(const struct service_state *st)

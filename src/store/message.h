@@ -20,6 +20,7 @@ enum queue_kind {
 	QUEUE_FAILURE_NOTICE, /* notices: no notice about them is ever sent */
 	QUEUE_DELAY_NOTICE,
 	QUEUE_RELAY_NOTICE,   /* passed on to where no word of success is */
+	QUEUE_ACCOUNT_NOTICE, /* about accounts; `about` is the notice's name */
 	QUEUE_KIND_COUNT
 };
 const char *queue_kind_name(enum queue_kind k); /* "failure-notice" */

@@ -33,7 +33,8 @@ const char *queue_kind_name(enum queue_kind k)
 {
 	static const char *const names[] = { "mail", "failure-notice",
 					     "delay-notice",
-					     "relay-notice" };
+					     "relay-notice",
+					     "account-notice" };
 
 	_Static_assert(ARRAY_SIZE(names) == QUEUE_KIND_COUNT, "a name each");
 	return names[k];

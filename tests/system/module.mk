@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/system/sandbox_case.py \
 	tests/system/senders.py \
 	tests/system/test_age.py \
+	tests/system/test_alarms.py \
 	tests/system/test_bad_input.py \
 	tests/system/test_clients.py \
 	tests/system/test_fault_clock.py \

@@ -9,6 +9,13 @@ tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_base_LDADD = $(UNIT_BASE_LIBS)
 
+check_PROGRAMS += tests/unit/test_codec_account_notice
+TESTS += tests/unit/test_codec_account_notice
+tests_unit_test_codec_account_notice_SOURCES = \
+	tests/unit/test_codec_account_notice.c
+tests_unit_test_codec_account_notice_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_account_notice_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
 check_PROGRAMS += tests/unit/test_codec_frame
 TESTS += tests/unit/test_codec_frame
 tests_unit_test_codec_frame_SOURCES = tests/unit/test_codec_frame.c

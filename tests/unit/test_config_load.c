@@ -98,7 +98,6 @@ static void test_load(void)
 	CHECK_SPAN(buf_span(&e.text), SPAN(
 		"m.ini: [listen smtp]: protocol = pop3 is not served by this "
 		"version, expected smtp or imap\n"
-		"m.ini: [notify] command is not served by this version\n"
 		"m.ini:6: mail_account: no account x@y in accounts.yaml\n"));
 	config_blobs_clear(&b);
 	buf_clear(&e.text);
