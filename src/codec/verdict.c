@@ -36,6 +36,8 @@ static const char *value_of(struct span word, const struct verdict_names *names)
 		return names->user;
 	if (span_is(word, "portal"))
 		return names->portal;
+	if (span_is(word, "clock"))
+		return names->clock;
 	return NULL;
 }
 

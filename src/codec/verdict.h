@@ -41,6 +41,7 @@ struct verdict_names {
 	const char *tenant;
 	const char *user;   /* who signs in for the account */
 	const char *portal; /* the app's page at the provider */
+	const char *clock;  /* how wrong it is, with ": " before; or "" */
 };
 
 /* Appends step with {account}, {client_id} and so on filled in. */

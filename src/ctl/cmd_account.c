@@ -4,6 +4,7 @@
 #include "ctl/status.h"
 #include "ctl/text.h"
 #include "ctl/trouble.h"
+#include "ctl/warning.h"
 
 enum ctl_exit cmd_status(struct ctl *ctl, const struct args *a)
 {
@@ -222,6 +223,7 @@ static void add_account(struct buf *out, struct ctl *ctl,
 		      json_get_text(account, "admin_consent_url"));
 	add_permissions(out, account);
 	trouble_add(out, account, &ctl->screen, now, false);
+	warnings_add_own(out, account, &ctl->screen, now);
 }
 
 enum ctl_exit cmd_account_show(struct ctl *ctl, const struct args *a)

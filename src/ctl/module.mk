@@ -28,6 +28,8 @@ libctl_a_SOURCES = \
 	src/ctl/text.h \
 	src/ctl/trouble.c \
 	src/ctl/trouble.h \
+	src/ctl/warning.c \
+	src/ctl/warning.h \
 	src/ctl/when.c \
 	src/ctl/when.h
 CTL_LIBS = libctl.a libconfig.a libcodec.a libbase.a $(INIH_LIBS) \
@@ -58,6 +60,12 @@ TESTS += tests/unit/test_ctl_http
 tests_unit_test_ctl_http_SOURCES = tests/unit/test_ctl_http.c
 tests_unit_test_ctl_http_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_ctl_http_LDADD = $(CTL_LIBS) $(CUNIT_LIBS) -lpthread
+
+check_PROGRAMS += tests/unit/test_ctl_warning
+TESTS += tests/unit/test_ctl_warning
+tests_unit_test_ctl_warning_SOURCES = tests/unit/test_ctl_warning.c
+tests_unit_test_ctl_warning_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ctl_warning_LDADD = $(CTL_LIBS) $(CUNIT_LIBS)
 
 check_PROGRAMS += tests/unit/test_ctl_status
 TESTS += tests/unit/test_ctl_status

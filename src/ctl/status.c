@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "ctl/text.h"
 #include "ctl/trouble.h"
+#include "ctl/warning.h"
 
 #define STATE_WIDTH 13   /* "misconfigured" */
 #define WAITS_WIDTH 18   /* "123, 45 MB, 3h" and a little air */
@@ -423,7 +424,8 @@ static void add_rest(struct buf *out, const struct view *v, enum detail detail)
 static void add_accounts(struct buf *out, const struct view *v,
 			 enum detail detail)
 {
-	size_t room = v->screen->rows > FOOT ? v->screen->rows - FOOT : 1;
+	size_t foot = FOOT + (warnings_count(v->status) > 0);
+	size_t room = v->screen->rows > foot ? v->screen->rows - foot : 1;
 	size_t used = count_lines(buf_span(out), v->screen->width), left = 0;
 
 	for (size_t i = 0; i < v->n_rows; i++) {
@@ -445,6 +447,19 @@ static void add_accounts(struct buf *out, const struct view *v,
 			   "list\n", left);
 }
 
+static void add_warnings(struct buf *out, const struct view *v,
+			 enum detail detail)
+{
+	size_t n = warnings_count(v->status);
+
+	if (n > 0 && detail == DETAIL_CUT)
+		buf_printf(out, "%zu %s: mailbearerctl status | cat\n", n,
+			   n == 1 ? "warning" : "warnings");
+	else
+		warnings_add(out, v->status, v->screen, v->now,
+			     detail >= DETAIL_NO_TEXT);
+}
+
 static void render(struct buf *out, const struct view *v, enum detail detail)
 {
 	add_summary(out, v);
@@ -452,6 +467,7 @@ static void render(struct buf *out, const struct view *v, enum detail detail)
 		add_heading(out, v);
 	add_accounts(out, v, detail);
 	add_rest(out, v, detail);
+	add_warnings(out, v, detail);
 }
 
 void status_render(struct buf *out, const struct json *status,

@@ -143,6 +143,9 @@ struct json *status_merge(const struct json *accounts,
 		json_put(doc, "away", away);
 	}
 	json_put(doc, "accounts", list);
+	if (json_count(json_get(accounts, "warnings")) > 0)
+		json_put(doc, "warnings",
+			 json_clone(json_get(accounts, "warnings")));
 	json_free(&known);
 	return doc;
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "codec/url.h"
 #include "keeper/notice.h"
+#include "keeper/skew.h"
 
 /* ---- accounts ---- */
 
@@ -84,6 +85,9 @@ static void accounts_list(const struct admin_request *q)
 		json_add(list, account_json(a));
 	put_logins(k);
 	json_put(j, "accounts", list);
+	list = json_new_array();
+	skew_add_warnings(k, list);
+	json_put(j, "warnings", list);
 	admin_json(q->reply, j);
 }
 

@@ -9,9 +9,10 @@
 #include "codec/jwt.h"
 #include "codec/service_account.h"
 #include "codec/verdict.h"
+#include "keeper/skew.h"
 #include "net/sign.h"
 
-/* Our clock may be ahead of the provider's. */
+/* Our clock may be ahead of the provider's, by less than is noticed. */
 #define ISSUED_BEFORE_S 30
 /* Entra takes ten minutes, Google an hour. */
 #define CLIENT_LIFE_S (10 * 60)
@@ -192,8 +193,9 @@ char *credentials_step(const struct account *a, bool by_server)
 /* ---- assertions (RFC 7523) ---- */
 
 /* alg and the times are filled in here. */
-static bool sign(struct secret *out, struct jwt_assertion *j, int64_t life_s,
-		 struct span key_pem, struct buf *why)
+static bool sign(struct secret *out, const struct account *a,
+		 struct jwt_assertion *j, int64_t life_s, struct span key_pem,
+		 struct buf *why)
 {
 	struct sign_key *key = sign_key_new(key_pem, why);
 	struct buf token = BUF_SECRET, signature = BUF_INIT;
@@ -201,7 +203,7 @@ static bool sign(struct secret *out, struct jwt_assertion *j, int64_t life_s,
 
 	if (key) {
 		j->alg = sign_key_alg(key);
-		j->issued_s = clock_wall_s() - ISSUED_BEFORE_S;
+		j->issued_s = skew_wall_s(a) - ISSUED_BEFORE_S;
 		j->expires_s = j->issued_s + life_s;
 		jwt_signing_input(&token, j);
 		ok = sign_data(&signature, key, buf_span(&token));
@@ -242,8 +244,8 @@ static bool sign_as_client(struct client *c, const struct account *a,
 		make_id(&id);
 		j.id = buf_cstr(&id);
 		j.thumbprint = span_of(read.thumbprint, DIGEST_SIZE);
-		j.not_before_s = clock_wall_s() - ISSUED_BEFORE_S;
-		ok = sign(&c->assertion, &j, ISSUED_BEFORE_S + CLIENT_LIFE_S,
+		j.not_before_s = skew_wall_s(a) - ISSUED_BEFORE_S;
+		ok = sign(&c->assertion, a, &j, ISSUED_BEFORE_S + CLIENT_LIFE_S,
 			  content(a, a->config->client_key), why);
 	}
 	buf_clear(&id);
@@ -403,8 +405,8 @@ static bool form_service_account(struct account *a, const struct client *c,
 				   .subject = who_signs_in(a),
 				   .audience = url, .scope = scopes };
 	bool ok = read_service_account(a, &s, why) &&
-		  sign(&assertion, &j, SERVICE_LIFE_S, secret_span(&s.key),
-		       why);
+		  sign(&assertion, a, &j, SERVICE_LIFE_S,
+		       secret_span(&s.key), why);
 
 	if (ok)
 		oauth_form_assertion(form, &c->oauth, secret_span(&assertion));

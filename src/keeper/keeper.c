@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keeper/notice.h"
+#include "keeper/skew.h"
 #include "store/seal.h"
 
 /* Threads for crypt(3): a burst of first logins must not starve the loop. */
@@ -79,6 +80,7 @@ static struct keeper *keeper_new(struct role *r)
 	k->role = r;
 	k->loop = role_loop(r);
 	k->fetcher = fetcher_new(k->loop);
+	skew_watch(k);
 	k->hashers = workers_new(k->loop, HASH_THREADS);
 	k->checks = MEM_NEW(struct checks);
 	k->wrongs = mem_array(WRONGS, sizeof(*k->wrongs));
@@ -114,6 +116,7 @@ static void stop(void *owner)
 	logins_free(k);
 	tickets_free(k);
 	fetcher_free(&k->fetcher);
+	skew_free(k);
 	vault_close(&k->vault);
 	accounts_free(&k->accounts_config);
 	config_free(&k->config);

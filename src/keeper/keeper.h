@@ -276,6 +276,8 @@ struct token_refusal {
 	bool lost;                /* sent, but no answer came */
 };
 void token_refusal_clear(struct token_refusal *r);
+/* What was signed has a wrong time, maybe because our clock is wrong. */
+bool token_refusal_of_clock(const struct token_refusal *r);
 struct state_change token_refusal_change(const struct token_refusal *r);
 
 extern const struct oauth_limits token_limits;
@@ -527,6 +529,7 @@ struct keeper {
 	struct alarm_room *alarms;
 	struct notices *notices;
 	LIST_HEAD(, notify_test) notify_tests;
+	struct skew *skews;        /* by host: see skew.h */
 	bool draining;
 	struct timer *drained; /* runs out: what is under way is given up */
 };

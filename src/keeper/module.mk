@@ -33,6 +33,8 @@ libkeeper_a_SOURCES = \
 	src/keeper/notify_test.c \
 	src/keeper/refresh.c \
 	src/keeper/signin.c \
+	src/keeper/skew.c \
+	src/keeper/skew.h \
 	src/keeper/state.c \
 	src/keeper/ticket.c \
 	src/keeper/token_request.c \

@@ -25,6 +25,9 @@
 #define BLOCKED_SPREAD_MS (10 * 60 * MSEC_PER_SEC)
 #define APPROVAL_SOON 30
 #define RETRY_AFTER_MAX_S 3600
+/* A signature with the wrong time is made again with the provider's, which is
+ * known from its refusal, and then as long as somebody may set the clock. */
+#define CLOCK_MS (10 * 60 * MSEC_PER_SEC)
 /* Start-up spreads the first refreshes over this, and so much more for each
  * account; whoever has mail to send need not wait for it. */
 #define START_SPREAD_MS (5 * MSEC_PER_SEC)
@@ -236,6 +239,9 @@ void refresh_refused(struct account *a, const struct token_refusal *r)
 	else if (c.state == ACCOUNT_CONSENT &&
 		 (a->failures < APPROVAL_SOON || consent_is_quiet(a)))
 		timer_set(a->timer, consent_retry_ms(a->k));
+	else if (token_refusal_of_clock(r))
+		timer_set(a->timer, a->failures == 1 ? RETRY_FIRST_MS :
+						       jitter(CLOCK_MS));
 	else if (retried_slowly(a, c.state))
 		timer_set(a->timer, BLOCKED_MS + jitter(BLOCKED_SPREAD_MS));
 	if (c.state == ACCOUNT_REAUTHORIZE)
@@ -338,7 +344,7 @@ static void other_issuer(struct account *a)
 		.verdict = { OAUTH_REAUTHORIZE, 0, "issuer-changed",
 			     "The mail server names another sign-in service "
 			     "than at the sign-in",
-			     NULL },
+			     "" },
 		.retry_after_s = -1,
 	};
 

@@ -3,6 +3,7 @@
 #include "keeper/keeper.h"
 
 #include "codec/verdict.h"
+#include "keeper/skew.h"
 
 #define FETCH_MS (30 * 1000)
 
@@ -50,10 +51,13 @@ static void fill_step(const struct account *a, struct token_refusal *out)
 	struct verdict_names names = { .account = a->config->address,
 				       .client_id = a->config->client_id,
 				       .tenant = a->config->tenant };
+	char *clock = skew_words(a);
 	struct buf step = BUF_INIT;
 
+	names.clock = clock;
 	verdict_step(&step, out->verdict.step, &names);
 	out->step = buf_take(&step);
+	mem_free(clock);
 }
 
 static const struct oauth_verdict unreachable = {
@@ -115,6 +119,11 @@ void token_refused(const struct account *a, const struct fetch_response *r,
 	nobody_signs_in(a, out);
 	if (!out->step)
 		fill_step(a, out);
+}
+
+bool token_refusal_of_clock(const struct token_refusal *r)
+{
+	return strstr(r->verdict.step, "{clock}") != NULL;
 }
 
 void token_refusal_clear(struct token_refusal *r)

@@ -22,6 +22,8 @@ struct fetcher {
 	struct timer *timer;
 	struct loop_task reap;
 	bool dead;
+	fetch_clock_fn *clock_fn;
+	void *clock_arg;
 	char *proxy; /* or NULL */
 	struct secret proxy_login;
 	LIST_HEAD(, fetch) fetches;
@@ -37,6 +39,7 @@ struct fetch {
 	bool too_large, telling, proxied;
 	fetch_fn *fn;
 	void *arg;
+	int64_t begun_s, begun_ms; /* wall clock and monotonic */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -143,6 +146,12 @@ void fetcher_proxy(struct fetcher *f, const char *url,
 	mem_free(f->proxy);
 	f->proxy = mem_strdup(url);
 	secret_copy(&f->proxy_login, login);
+}
+
+void fetcher_clock(struct fetcher *f, fetch_clock_fn *fn, void *arg)
+{
+	f->clock_fn = fn;
+	f->clock_arg = arg;
 }
 
 static void wipe_headers(struct curl_slist *headers)
@@ -353,6 +362,8 @@ struct fetch *fetch_start(struct fetcher *f, const struct fetch_request *r,
 	x->fn = fn;
 	x->arg = arg;
 	x->max_body = r->max_body;
+	x->begun_s = clock_wall_s();
+	x->begun_ms = clock_mono_ms();
 	x->body = BUF_SECRET;
 	x->easy = curl_easy_init();
 	if (!x->easy)
@@ -400,6 +411,36 @@ static int64_t retry_after(const char *text, int64_t date_s)
 	return when > now ? when - now : 0;
 }
 
+/* A second more than the clocks may round. */
+#define STEP_S 2
+
+/*
+ * The Date was written between request and answer. What lies outside of them
+ * is the difference; how long the answer took is in it neither way.
+ */
+static int64_t ahead(const struct fetch *x, int64_t date_s, int64_t now_s)
+{
+	if (date_s < x->begun_s)
+		return x->begun_s - date_s;
+	return date_s > now_s ? now_s - date_s : 0;
+}
+
+static void tell_clock(struct fetch *x, int64_t date_s)
+{
+	const struct fetcher *f = x->fetcher;
+	int64_t now_s = clock_wall_s();
+	int64_t took_s = (clock_mono_ms() - x->begun_ms) / MSEC_PER_SEC;
+	const char *url = NULL;
+
+	/* our clock was set meanwhile: between what, nobody knows */
+	if (!f->clock_fn || !date_s || header(x, "Age") ||
+	    now_s - x->begun_s > took_s + STEP_S ||
+	    now_s - x->begun_s < took_s - STEP_S)
+		return;
+	curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
+	f->clock_fn(f->clock_arg, url, ahead(x, date_s, now_s));
+}
+
 static void read_answer(struct fetch *x, struct fetch_response *r)
 {
 	const char *type = NULL;
@@ -411,6 +452,7 @@ static void read_answer(struct fetch *x, struct fetch_response *r)
 	r->type = span_str(type);
 	r->body = buf_span(&x->body);
 	r->date_s = parse_date(header(x, "Date"));
+	tell_clock(x, r->date_s);
 	r->retry_after_s = retry_after(header(x, "Retry-After"), r->date_s);
 }
 

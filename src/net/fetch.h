@@ -51,6 +51,14 @@ void fetcher_proxy(struct fetcher *f, const char *url,
 /* Pending requests are dropped; their callbacks are not called. */
 void fetcher_free(struct fetcher **fp);
 
+/*
+ * fn is told of each answer that has a Date, before the answer is given: by
+ * how many seconds, at the least, our clock is ahead of that Date (negative:
+ * behind; 0: as far as can be told it is right). Not of what a cache kept.
+ */
+typedef void fetch_clock_fn(void *arg, const char *url, int64_t ahead_s);
+void fetcher_clock(struct fetcher *f, fetch_clock_fn *fn, void *arg);
+
 /* Never calls back from inside. The request's spans are copied. */
 struct fetch *fetch_start(struct fetcher *f, const struct fetch_request *r,
 			  fetch_fn *fn, void *arg);

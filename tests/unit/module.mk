@@ -368,6 +368,12 @@ tests_unit_test_keeper_link_SOURCES = tests/unit/test_keeper_link.c
 tests_unit_test_keeper_link_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_keeper_link_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
 tests_unit_test_keeper_link_LDADD = $(tests_unit_test_keeper_LDADD)
+check_PROGRAMS += tests/unit/test_keeper_skew
+TESTS += tests/unit/test_keeper_skew
+tests_unit_test_keeper_skew_SOURCES = tests/unit/test_keeper_skew.c
+tests_unit_test_keeper_skew_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_keeper_skew_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
+tests_unit_test_keeper_skew_LDADD = $(tests_unit_test_keeper_LDADD)
 
 check_PROGRAMS += tests/unit/test_keeper_state
 TESTS += tests/unit/test_keeper_state

@@ -107,6 +107,12 @@ static void test_status_merge(void)
 	merged("{\"accounts\":[{\"address\":\"a@b\"," SMTP("unheard-of") "}]}",
 	       NULL, "\"ok\":false,\"away\":[\"courier\"],\"accounts\":["
 	       "{\"address\":\"a@b\"," SMTP("unheard-of") "}]}");
+	/* a warning is no trouble yet */
+	merged("{\"accounts\":[],\"warnings\":[]}", "{\"accounts\":[]}",
+	       "\"ok\":true,\"accounts\":[]}");
+	merged("{\"accounts\":[],\"warnings\":[{\"kind\":\"clock\"}]}",
+	       "{\"accounts\":[]}", "\"ok\":true,\"accounts\":[],"
+	       "\"warnings\":[{\"kind\":\"clock\"}]}");
 	/* mail of an account that is gone; a gone one without is no news */
 	merged("{\"accounts\":[]}",
 	       "{\"accounts\":[{\"account\":\"x@y\",\"messages\":0},"

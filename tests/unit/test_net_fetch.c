@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include "web_rig.h"
 
 static void test_post(void)
@@ -24,6 +26,62 @@ static void test_post(void)
 	CHECK(!asked(&w, "Expect:"));
 	buf_clear(&x.body);
 	web_end(&w);
+}
+
+struct heard {
+	unsigned n;
+	int64_t ahead_s;
+	char url[128];
+};
+
+static void on_clock(void *arg, const char *url, int64_t ahead_s)
+{
+	struct heard *h = arg;
+
+	h->n++;
+	h->ahead_s = ahead_s;
+	snprintf(h->url, sizeof(h->url), "%s", url);
+}
+
+/* The answer to a request, its Date so many seconds from now. */
+static void dated(int64_t from_now, const char *more, struct heard *h)
+{
+	time_t when = (time_t)(clock_wall_s() + from_now);
+	struct result x = { 0 };
+	char date[64];
+	struct web w;
+	char *answer;
+
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT",
+		 gmtime(&when));
+	answer = mem_printf("HTTP/1.1 200 OK\r\nDate: %s\r\n%s"
+			    "Content-Length: 0\r\n\r\n", date, more);
+	*h = (struct heard){ .n = 0 };
+	web_begin(&w, "good");
+	fetcher_clock(w.fetcher, on_clock, h);
+	w.answer = answer;
+	fetch(&w, &x, SPAN("a=b"));
+	CHECK_INT(x.status, 200);
+	web_end(&w);
+	mem_free(answer);
+}
+
+static void test_clock(void)
+{
+	struct heard h;
+
+	dated(0, "", &h);
+	CHECK_INT(h.n, 1);
+	CHECK(h.ahead_s >= 0 && h.ahead_s <= 1);
+	CHECK(strstr(h.url, "https://localhost:") == h.url);
+	dated(-500, "", &h);
+	CHECK(h.ahead_s >= 499 && h.ahead_s <= 501);
+	/* behind: what the answer took does not count */
+	dated(500, "", &h);
+	CHECK(h.ahead_s >= -500 && h.ahead_s <= -490);
+	/* a cache kept it */
+	dated(-500, "Age: 500\r\n", &h);
+	CHECK_INT(h.n, 0);
 }
 
 /* A 302 of a captive portal, a 429, a 500: answers like any other. */
@@ -279,6 +337,7 @@ int main(void)
 {
 	static const struct unit_test tests[] = {
 		{ "post", test_post },
+		{ "clock", test_clock },
 		{ "statuses", test_statuses },
 		{ "untrusted", test_untrusted },
 		{ "https only", test_https_only },
