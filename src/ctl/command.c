@@ -12,6 +12,13 @@ const struct command commands[] = {
 	  cmd_status },
 	{ "account list", "all accounts, one line each", cmd_account_list },
 	{ "account show ADDRESS", "all about one account", cmd_account_show },
+	{ "account history [ADDRESS] [--since WHEN] [--limit N]",
+	  "what happened to accounts, the last of it", cmd_account_history },
+	{ "account tokens ADDRESS", "the sign-ins that are kept; no secrets",
+	  cmd_account_tokens },
+	{ "account rollback ADDRESS [N]",
+	  "go back to an earlier sign-in, if it still works",
+	  cmd_account_rollback },
 	{ "login add ADDRESS NAME [--network CIDR]... [--per-hour LIMIT] "
 	  "[--overtake] [--password-stdin]",
 	  "a login for mail clients; prints its new password once",

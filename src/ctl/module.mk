@@ -11,6 +11,7 @@ libctl_a_SOURCES = \
 	src/ctl/cmd_login.c \
 	src/ctl/cmd_queue.c \
 	src/ctl/cmd_queue_list.c \
+	src/ctl/cmd_token.c \
 	src/ctl/command.c \
 	src/ctl/ctl.h \
 	src/ctl/grammar.c \

@@ -1,4 +1,4 @@
-#include "keeper/keeper.h"
+#include "keeper/trial.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -92,6 +92,8 @@ static void load_grant(struct account *a)
 
 	a->signed_in = r == STORE_OK;
 	a->unread = r == STORE_ERROR;
+	a->adopted = !a->unread && trial_adopt(a);
+	a->signed_in |= a->adopted;
 	if (r == STORE_ERROR)
 		log_event(LOG_STORE_ERROR,
 			  LOG_TEXT("account", a->config->address),
@@ -135,6 +137,7 @@ static void own_free(struct account_config **own)
 void account_free(struct account *a)
 {
 	refresh_cancel(a);
+	rollback_account_gone(a);
 	discover_account_gone(a);
 	/* the last chance of the only refresh token that still works */
 	if (a->unsaved)
@@ -217,6 +220,9 @@ void account_follow(struct account *a)
 	memcpy(a->shown, shown, sizeof(shown));
 	if (changed && a->config->flow == FLOW_PASSWORD)
 		secret_clear(&a->access_token);
+	if (a->adopted)
+		state_renewed(a);
+	a->adopted = false;
 	if (!a->config->disabled && state_try_again(a, changed)) {
 		refresh_forget_failures(a);
 		refresh_start(a);

@@ -130,6 +130,22 @@ static void account_show(const struct admin_request *q)
 	admin_json(q->reply, j);
 }
 
+static void account_tokens(const struct admin_request *q)
+{
+	struct account *a = find_account(q, q->rest);
+
+	if (a)
+		tokens_list(q, a);
+}
+
+static void account_rollback(const struct admin_request *q)
+{
+	struct account *a = find_account(q, q->rest);
+
+	if (a)
+		tokens_rollback(q, a);
+}
+
 /* ---- logins ---- */
 
 static struct json *networks_json(const struct login *l)
@@ -313,6 +329,9 @@ static const struct admin_row rows[] = {
 	{ "POST", "/v1/notify/test", notify_test },
 	{ "GET", "/v1/accounts", accounts_list },
 	{ "POST", "/v1/accounts/*/auth", auth_begin },
+	{ "GET", "/v1/accounts/*/tokens", account_tokens },
+	{ "POST", "/v1/accounts/*/rollback", account_rollback },
+	{ "GET", "/v1/events", history_list },
 	{ "GET", "/v1/accounts/*", account_show },
 	{ "GET", "/v1/logins", logins_list },
 	{ "POST", "/v1/logins", logins_add },

@@ -155,6 +155,7 @@ void consent_open(const struct admin_request *q)
 	}
 	log_event(LOG_LINK_OPENED, LOG_TEXT("account", a->config->address),
 		  LOG_TEXT("kind", "consent"));
+	history_add(a, NULL, "consent-opened", NULL, NULL);
 	for (struct account *b = a->k->accounts; b; b = b->hh.next)
 		if (same_tenant(a, b) && consent_is_awaited(b))
 			be_quiet(b);
@@ -220,6 +221,7 @@ static void approved(struct account *a, struct admin_reply *reply)
 	mem_free(link);
 	log_event(LOG_CONSENT, LOG_TEXT("account", a->config->address),
 		  LOG_TEXT("result", "approved"));
+	history_add(a, NULL, "consent", NULL, NULL);
 	for (struct account *b = a->k->accounts; b; b = b->hh.next)
 		if (same_tenant(a, b) && consent_is_awaited(b))
 			try_now(b);

@@ -180,6 +180,8 @@ struct account {
 	unsigned char shown[DIGEST_SIZE];
 	bool wrong_account;       /* the last who signed in was another */
 	const struct trial *trial; /* of the token being taken, or NULL */
+	struct rollback *rollback; /* under way, or NULL */
+	bool adopted; /* a sign-in that a crash interrupted; not in force */
 	/* the answer to the last refresh was lost: it may have been rotated */
 	bool ambiguous;
 
@@ -257,8 +259,13 @@ void refresh_schedule(struct account *a);
 /*
  * Takes tokens over. A new refresh token is put on disk before the access
  * token may be used; false: it is not there yet (tried again by itself).
+ * origin: where they come from, as the vault has it; who signed in is left.
  */
-bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in);
+#define ORIGIN_SIGN_IN "sign-in"
+#define ORIGIN_REFRESH "refresh"
+#define ORIGIN_ROLLBACK "rollback"
+bool refresh_take(struct account *a, struct oauth_tokens *t,
+		  const char *origin);
 /* They may be used now: tells everybody. */
 void refresh_use(struct account *a);
 void refresh_cancel(struct account *a);
@@ -503,6 +510,17 @@ struct foresight_warning {
 	const char *url; /* where somebody signs in anew; NULL: no use */
 };
 void alarm_warning(struct account *a, const struct foresight_warning *w);
+
+/* ---- history.c: what happened, kept in the vault ---- */
+/* service, state and c may be NULL. */
+void history_add(const struct account *a, const char *service, const char *kind,
+	       const char *state, const struct state_change *c);
+void history_list(const struct admin_request *q);
+
+/* ---- tokens.c: those that are kept, and the way back ---- */
+void tokens_list(const struct admin_request *q, struct account *a);
+void tokens_rollback(const struct admin_request *q, struct account *a);
+void rollback_account_gone(struct account *a);
 
 /* ---- admin.c: keeper's part of docs/PROTOCOL.md ---- */
 void keeper_admin(struct keeper *k, struct channel *ch, const struct frame *f);

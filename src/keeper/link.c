@@ -174,6 +174,7 @@ static void begin(struct account *a, struct admin_reply *reply)
 	}
 	log_event(LOG_LINK_OPENED, LOG_TEXT("account", a->config->address),
 		  LOG_TEXT("kind", "sign-in"));
+	history_add(a, NULL, "link-opened", NULL, NULL);
 	a->link_signin_ms = clock_mono_ms();
 	id = signin_start(a, method_of(a), reply);
 	snprintf(a->link_signin, sizeof(a->link_signin), "%s", id ? id : "");

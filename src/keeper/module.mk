@@ -15,6 +15,7 @@ libkeeper_a_SOURCES = \
 	src/keeper/alarm_said.c \
 	src/keeper/discover.c \
 	src/keeper/grant.c \
+	src/keeper/history.c \
 	src/keeper/identity.c \
 	src/keeper/issuer.c \
 	src/keeper/keeper.c \
@@ -38,6 +39,7 @@ libkeeper_a_SOURCES = \
 	src/keeper/state.c \
 	src/keeper/ticket.c \
 	src/keeper/token_request.c \
+	src/keeper/tokens.c \
 	src/keeper/trial.c \
 	src/keeper/trial.h
 

@@ -138,7 +138,8 @@ static bool save_grant(struct account *a)
 	return false;
 }
 
-bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in)
+bool refresh_take(struct account *a, struct oauth_tokens *t,
+		  const char *origin)
 {
 	int64_t now = clock_mono_ms();
 	bool rotated = secret_is_set(&t->refresh_token);
@@ -149,12 +150,14 @@ bool refresh_take(struct account *a, struct oauth_tokens *t, bool signed_in)
 	a->expires_ms = now + a->lifetime_ms;
 	a->generation++;
 	a->grant.used_s = clock_wall_s();
-	a->authorised |= signed_in;
-	if (signed_in)
+	a->authorised |= strcmp(origin, ORIGIN_REFRESH) != 0;
+	if (!strcmp(origin, ORIGIN_SIGN_IN))
 		a->grant.signed_in_s = a->grant.used_s;
 	if (rotated) {
 		secret_move(&a->grant.refresh_token, &t->refresh_token);
 		a->grant.obtained_s = a->grant.used_s;
+		snprintf(a->grant.origin, sizeof(a->grant.origin), "%s",
+			 origin);
 		a->signed_in = true;
 		return save_grant(a);
 	}
@@ -216,6 +219,15 @@ static bool retried_slowly(const struct account *a, enum account_state state)
 		!credentials_lock_out(a));
 }
 
+/* Known from now on, whatever becomes of the states. */
+static void mark_dead(struct account *a, const char *cause)
+{
+	if (a->signed_in && !a->unsaved)
+		MB_IGNORE(vault_grant_dead(a->k->vault, a->grant_name,
+					   a->grant.generation, clock_wall_s(),
+					   cause));
+}
+
 void refresh_refused(struct account *a, const struct token_refusal *r)
 {
 	struct state_change c = token_refusal_change(r);
@@ -244,8 +256,10 @@ void refresh_refused(struct account *a, const struct token_refusal *r)
 						       jitter(CLOCK_MS));
 	else if (retried_slowly(a, c.state))
 		timer_set(a->timer, BLOCKED_MS + jitter(BLOCKED_SPREAD_MS));
-	if (c.state == ACCOUNT_REAUTHORIZE)
+	if (c.state == ACCOUNT_REAUTHORIZE) {
 		secret_clear(&a->access_token);
+		mark_dead(a, c.cause);
+	}
 	grant_answer_waiters(a);
 }
 
@@ -255,7 +269,7 @@ void refresh_took(struct account *a, struct oauth_tokens *t)
 	/* a key or a password gets the next token, too */
 	if (!credentials_of_person(a))
 		secret_clear(&t->refresh_token);
-	if (refresh_take(a, t, false))
+	if (refresh_take(a, t, ORIGIN_REFRESH))
 		refresh_use(a);
 	else
 		grant_answer_waiters(a);
@@ -380,7 +394,8 @@ static void take_password(struct account *a)
 		return;
 	}
 	secret_set(&t.access_token, password);
-	MB_IGNORE(refresh_take(a, &t, false)); /* has nothing to save */
+	/* has nothing to save */
+	MB_IGNORE(refresh_take(a, &t, ORIGIN_REFRESH));
 	refresh_use(a);
 	oauth_tokens_clear(&t);
 }

@@ -145,6 +145,12 @@ static void end(struct signin *s, enum signin_status status, const char *text,
 	if (on_trial(s))
 		trial_free(&s->trial);
 	discover_forget(s->k, s);
+	if (s->account)
+		history_add(s->account, NULL,
+			  status == SIGNIN_DONE ? "sign-in" :
+						  "sign-in-failed",
+			  NULL, &(struct state_change){ .text = text,
+							.step = step });
 	log_event(LOG_AUTH_DONE, LOG_TEXT("account", s->address),
 		  LOG_TEXT("result", status == SIGNIN_DONE ? "ok" : "failed"),
 		  LOG_TEXT("text", text), LOG_TEXT("step", step));
@@ -216,7 +222,7 @@ static void take_tokens(struct signin *s)
 	refresh_forget_failures(a);
 	a->wrong_account = false;
 	discover_remember(a);
-	taken = refresh_take(a, trial_tokens(s->trial), true);
+	taken = refresh_take(a, trial_tokens(s->trial), ORIGIN_SIGN_IN);
 	if (trial_worked(s->trial))
 		a->proven = a->generation;
 	if (!taken) {

@@ -122,6 +122,17 @@ static void log_state(const struct account *a, enum service s)
 	mending_clear(&m);
 }
 
+static void tell_history(const struct account *a, enum service s)
+{
+	const struct service_state *st = &a->services[s];
+	const struct state_change c = { st->state, st->cause, st->text,
+					st->step, st->words, st->trace,
+					st->correlation };
+
+	history_add(a, service_name(s), "state", account_state_name(st->state),
+		  &c);
+}
+
 static void set(struct account *a, enum service s, const struct state_change *c,
 		bool of_grant)
 {
@@ -146,6 +157,7 @@ static void set(struct account *a, enum service s, const struct state_change *c,
 	log_state(a, s);
 	announce(a, s);
 	alarm_state_changed(a, s);
+	tell_history(a, s);
 }
 
 static bool waits_for_human(const struct service_state *st)

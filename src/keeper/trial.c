@@ -29,6 +29,7 @@ struct trial {
 	unsigned waiting; /* for so many probes */
 	struct timer *end;
 	bool hurried, done, other;
+	bool kept; /* it is on disk, as a candidate */
 	char *refusal, *step;
 };
 
@@ -145,13 +146,61 @@ static void refuse(struct trial *t, char *text, const char *step)
 	t->step = mem_strdup(step);
 }
 
+static char *candidate_name(const struct account *a)
+{
+	return mem_printf("candidate of %s", a->grant_name);
+}
+
+/* Not being able to costs no more than a sign-in, should keeper end now. */
+static void keep_candidate(struct trial *t)
+{
+	struct vault_grant g = { .obtained_s = clock_wall_s(),
+				 .origin = ORIGIN_SIGN_IN };
+	char *name = candidate_name(t->account);
+
+	g.used_s = g.signed_in_s = g.obtained_s;
+	secret_copy(&g.refresh_token, &t->tokens.refresh_token);
+	t->kept = vault_grant_save(t->account->k->vault, name, &g) == STORE_OK;
+	vault_grant_clear(&g);
+	mem_free(name);
+}
+
+bool trial_adopt(struct account *a)
+{
+	struct vault_grant g = { .generation = 0 };
+	char *name = candidate_name(a);
+	bool adopted = false;
+
+	if (vault_grant_load(a->k->vault, name, &g) == STORE_OK) {
+		adopted = (!a->signed_in || a->grant.dead_s) &&
+			  vault_grant_save(a->k->vault, a->grant_name, &g) ==
+				  STORE_OK;
+		MB_IGNORE(vault_grant_forget(a->k->vault, name));
+	}
+	if (adopted) {
+		vault_grant_clear(&a->grant);
+		a->grant = g;
+	} else {
+		vault_grant_clear(&g);
+	}
+	mem_free(name);
+	return adopted;
+}
+
+/* It is in force, or nobody wants it: only then it is forgotten. */
 static void finish(struct trial *t)
 {
-	if (t->done)
-		return;
-	t->done = true;
-	timer_cancel(t->end);
-	t->fn(t->arg);
+	struct vault *v = t->account->k->vault;
+	char *name = t->kept ? candidate_name(t->account) : NULL;
+
+	if (!t->done) {
+		t->done = true;
+		timer_cancel(t->end);
+		t->fn(t->arg);
+		if (name && !t->account->unsaved)
+			MB_IGNORE(vault_grant_forget(v, name));
+	}
+	mem_free(name);
 }
 
 /* The token that it would replace. */
@@ -320,10 +369,12 @@ static void on_identity(void *arg, enum identity r, const char *who)
 	struct trial *t = arg;
 
 	t->identity = NULL; /* ends with this call */
-	if (r == IDENTITY_OTHER)
+	if (r == IDENTITY_OTHER) {
 		refuse_other(t, who);
-	else
+	} else {
+		keep_candidate(t);
 		probe_all(t);
+	}
 }
 
 /* ---- the owner's side ---- */

@@ -3,8 +3,9 @@
  * it should be (identity.c), and do the account's mail servers take it
  * (probe.c)? Nothing of it is kept here, and nothing of the account changes.
  *
- * Should keeper end meanwhile, the token is lost and the old one stays: the
- * person signs in once more.
+ * From the moment it is known to be the right person's, the token is on disk
+ * beside the one in use, as a candidate: a crash loses neither. The next
+ * keeper takes it where there is none that works.
  */
 #ifndef KEEPER_TRIAL_H
 #define KEEPER_TRIAL_H
@@ -54,6 +55,12 @@ void trial_run(struct trial *t);
 /* Nothing more is asked of mail servers. */
 void trial_hurry(struct trial *t);
 void trial_free(struct trial **tp);
+
+/*
+ * A candidate that a crash left becomes the account's grant, unless that has
+ * one that is not known to be dead; true: it did, and is in a->grant.
+ */
+bool trial_adopt(struct account *a);
 
 bool trial_is_done(const struct trial *t);
 /* Once done: why the tokens must not be taken, and what mends it, or NULL. */

@@ -22,6 +22,8 @@ libstore_a_SOURCES = \
 	src/store/store.h \
 	src/store/vault.c \
 	src/store/vault_alarm.c \
+	src/store/vault_event.c \
+	src/store/vault_grant.c \
 	src/store/vault_internal.h \
 	src/store/vault.h
 libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS) $(OPENSSL_CFLAGS)

@@ -8,8 +8,6 @@
 #include "store/seal.h"
 #include "store/vault_internal.h"
 
-/* Newest generation and the one before it; older ones are gone. */
-#define KEEP_GENERATIONS 2
 /* Of a digest, in a name: 144 bits. */
 #define NAME_SIZE 18
 
@@ -39,13 +37,20 @@ static const char *const steps[] = {
 	"document TEXT NOT NULL);"
 	"CREATE TABLE warnings (key TEXT PRIMARY KEY, due_s INTEGER NOT NULL, "
 	"left_s INTEGER NOT NULL, told_s INTEGER NOT NULL)",
+	"ALTER TABLE grants ADD COLUMN origin TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE grants ADD COLUMN dead_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE grants ADD COLUMN cause TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, "
+	"at_s INTEGER NOT NULL, account TEXT NOT NULL, service TEXT, "
+	"kind TEXT NOT NULL, state TEXT, cause TEXT, text TEXT, step TEXT, "
+	"words TEXT, trace TEXT, correlation TEXT);"
+	"CREATE INDEX events_of_account ON events (account, id)",
 };
 static const struct db_format format = { steps, ARRAY_SIZE(steps) };
 
 struct vault {
 	struct db db;
 	struct secret key;
-	sqlite3_stmt *grant_nth, *grant_insert, *grant_prune, *grant_touch;
 	sqlite3_stmt *login_all, *login_put, *login_drop;
 	sqlite3_stmt *state_all, *state_put;
 };
@@ -54,18 +59,6 @@ static void prepare(struct vault *v)
 {
 	struct db *d = &v->db;
 
-	v->grant_nth = db_prepare(
-		d, "SELECT generation, refresh_token, obtained_s, used_s, "
-		   "signed_in_s FROM grants WHERE account=?1 "
-		   "ORDER BY generation DESC LIMIT 1 OFFSET ?2");
-	v->grant_insert = db_prepare(
-		d, "INSERT INTO grants VALUES (?1,?2,?3,?4,?5,?6)");
-	v->grant_prune = db_prepare(
-		d, "DELETE FROM grants WHERE account=?1 AND generation<=?2");
-	v->grant_touch = db_prepare(
-		d, "UPDATE grants SET used_s=?2 WHERE account=?1 AND "
-		   "generation=(SELECT max(generation) FROM grants "
-		   "WHERE account=?1)");
 	v->login_all = db_prepare(d, "SELECT account, name, password_hash, "
 				     "networks, created_s, per_hour, "
 				     "overtake FROM logins ORDER BY name");
@@ -140,6 +133,11 @@ static enum store_result finish(struct vault *v, enum store_result r)
 	return r;
 }
 
+const struct secret *vault_key(const struct vault *v)
+{
+	return &v->key;
+}
+
 struct db *vault_begin(struct vault *v)
 {
 	return ready(v) ? &v->db : NULL;
@@ -203,153 +201,6 @@ char *vault_name(const struct vault *v, const char *kind, const char *address)
 	mem_wipe(key, sizeof(key));
 	buf_clear(&in);
 	return buf_take(&name);
-}
-
-static void grant_place(struct buf *place, const char *account)
-{
-	buf_printf(place, "grants.refresh_token:%s", account);
-}
-
-static enum store_result load_nth(struct vault *v, const char *account, int nth,
-				  struct vault_grant *out)
-{
-	struct buf place = BUF_INIT;
-	enum store_result r;
-	sqlite3_stmt *s;
-
-	if (!ready(v))
-		return STORE_ERROR;
-	s = v->grant_nth;
-	db_bind_str(s, 1, account);
-	sqlite3_bind_int(s, 2, nth);
-	if (!db_row(&v->db, s, &r))
-		return r == STORE_OK ? STORE_MISSING : r;
-	grant_place(&place, account);
-	if (seal_open(&v->key, buf_span(&place), db_blob(s, 1),
-		      &out->refresh_token)) {
-		out->generation = (uint64_t)sqlite3_column_int64(s, 0);
-		out->obtained_s = sqlite3_column_int64(s, 2);
-		out->used_s = sqlite3_column_int64(s, 3);
-		out->signed_in_s = sqlite3_column_int64(s, 4);
-	} else {
-		r = STORE_ERROR;
-	}
-	buf_clear(&place);
-	sqlite3_reset(s);
-	return r;
-}
-
-enum store_result vault_grant_load(struct vault *v, const char *account,
-				   struct vault_grant *out)
-{
-	return load_nth(v, account, 0, out);
-}
-
-enum store_result vault_grant_previous(struct vault *v, const char *account,
-				       struct vault_grant *out)
-{
-	return load_nth(v, account, 1, out);
-}
-
-static enum store_result newest(struct vault *v, const char *account,
-				uint64_t *generation)
-{
-	sqlite3_stmt *s = v->grant_nth;
-	enum store_result r;
-
-	*generation = 0;
-	db_bind_str(s, 1, account);
-	sqlite3_bind_int(s, 2, 0);
-	if (db_row(&v->db, s, &r)) {
-		*generation = (uint64_t)sqlite3_column_int64(s, 0);
-		sqlite3_reset(s);
-	}
-	return r;
-}
-
-static enum store_result insert_grant(struct vault *v, const char *account,
-				      const struct vault_grant *g)
-{
-	sqlite3_stmt *s = v->grant_insert;
-	struct buf place = BUF_INIT, sealed = BUF_INIT;
-	enum store_result r;
-
-	grant_place(&place, account);
-	seal(&v->key, buf_span(&place), secret_span(&g->refresh_token),
-	     &sealed);
-	db_bind_str(s, 1, account);
-	sqlite3_bind_int64(s, 2, (int64_t)g->generation);
-	db_bind_span(s, 3, buf_span(&sealed));
-	sqlite3_bind_int64(s, 4, g->obtained_s);
-	sqlite3_bind_int64(s, 5, g->used_s);
-	sqlite3_bind_int64(s, 6, g->signed_in_s);
-	r = db_run(&v->db, s);
-	buf_clear(&place);
-	buf_clear(&sealed);
-	return r;
-}
-
-static enum store_result prune(struct vault *v, const char *account,
-			       uint64_t newest_generation)
-{
-	db_bind_str(v->grant_prune, 1, account);
-	sqlite3_bind_int64(v->grant_prune, 2,
-			   (int64_t)newest_generation - KEEP_GENERATIONS);
-	return db_run(&v->db, v->grant_prune);
-}
-
-/* One transaction: either the newest generation and the one before, or all as
- * it was. */
-static enum store_result save_newest(struct vault *v, const char *account,
-				     struct vault_grant *g)
-{
-	uint64_t generation;
-	enum store_result r = db_exec(&v->db, "BEGIN IMMEDIATE");
-
-	if (r != STORE_OK)
-		return r;
-	r = newest(v, account, &generation);
-	if (r == STORE_OK) {
-		g->generation = generation + 1;
-		r = insert_grant(v, account, g);
-	}
-	if (r == STORE_OK)
-		r = prune(v, account, g->generation);
-	if (r == STORE_OK)
-		r = db_exec(&v->db, "COMMIT");
-	if (r != STORE_OK)
-		db_rollback(&v->db);
-	return r;
-}
-
-enum store_result vault_grant_save(struct vault *v, const char *account,
-				   struct vault_grant *g)
-{
-	enum store_result r;
-
-	if (!ready(v))
-		return STORE_ERROR;
-	r = finish(v, save_newest(v, account, g));
-	/* the provider has forgotten the old one: once more, on clean pages */
-	if (r == STORE_ERROR && ready(v))
-		r = finish(v, save_newest(v, account, g));
-	return r;
-}
-
-enum store_result vault_grant_touch(struct vault *v, const char *account,
-				    int64_t used_s)
-{
-	if (!ready(v))
-		return STORE_ERROR;
-	db_bind_str(v->grant_touch, 1, account);
-	sqlite3_bind_int64(v->grant_touch, 2, used_s);
-	return finish(v, db_run(&v->db, v->grant_touch));
-}
-
-void vault_grant_clear(struct vault_grant *g)
-{
-	secret_clear(&g->refresh_token);
-	*g = (struct vault_grant){ SECRET_NONE, 0, 0, 0, 0 };
 }
 
 enum store_result vault_login_each(struct vault *v, vault_login_fn *fn,

@@ -6,6 +6,8 @@
  * refresh, a new login), small, and the caller must not go on before they are
  * on disk. A rotated refresh token is stored before its access token is used;
  * the generation before it is kept.
+ *
+ * Long because it is one database, whose tables have a few calls each.
  */
 #ifndef STORE_VAULT_H
 #define STORE_VAULT_H
@@ -26,29 +28,64 @@ struct vault *vault_open(const char *dir, const struct secret *key,
 			 struct buf *why) MB_MUSTCHECK;
 void vault_close(struct vault **vp);
 
-/* ---- refresh tokens ---- */
+/* ---- vault_grant.c: refresh tokens ---- */
 struct vault_grant {
 	struct secret refresh_token;
 	int64_t obtained_s; /* sign-in or last rotation */
 	int64_t used_s;     /* last refresh that worked */
 	int64_t signed_in_s;
 	uint64_t generation;
+	char origin[12]; /* "sign-in", "refresh", "rollback", "import" */
+	int64_t dead_s;  /* when the provider refused it for good, or 0 */
+	char cause[64];  /* and why */
 };
 /* STORE_MISSING when the account never signed in. */
 enum store_result vault_grant_load(struct vault *v, const char *account,
 				   struct vault_grant *out) MB_MUSTCHECK;
 /*
  * Makes g the newest generation (its number is assigned and written back) and
- * keeps the one before.
+ * keeps the one before, and some of sign-ins before.
  */
 enum store_result vault_grant_save(struct vault *v, const char *account,
 				   struct vault_grant *g) MB_MUSTCHECK;
 /* The generation before the newest, where there is one. */
 enum store_result vault_grant_previous(struct vault *v, const char *account,
 				       struct vault_grant *out) MB_MUSTCHECK;
+/* All that are kept, the newest first. */
+typedef void vault_grant_fn(void *arg, const struct vault_grant *g);
+enum store_result vault_grant_each(struct vault *v, const char *account,
+				   vault_grant_fn *fn, void *arg) MB_MUSTCHECK;
 enum store_result vault_grant_touch(struct vault *v, const char *account,
 				    int64_t used_s) MB_MUSTCHECK;
+/* The provider refused it for good. */
+enum store_result vault_grant_dead(struct vault *v, const char *account,
+				   uint64_t generation, int64_t dead_s,
+				   const char *cause) MB_MUSTCHECK;
+enum store_result vault_grant_forget(struct vault *v,
+				     const char *account) MB_MUSTCHECK;
 void vault_grant_clear(struct vault_grant *g);
+
+/* ---- vault_event.c: what happened to accounts ---- */
+struct vault_event {
+	int64_t at_s;
+	const char *account;
+	const char *service; /* NULL: of the account */
+	const char *kind;    /* "state", "sign-in"... */
+	const char *state, *cause, *text, *step, *words, *trace, *correlation;
+};
+struct vault_event_query {
+	const char *account; /* NULL: of all */
+	int64_t before;      /* id; 0: from the newest */
+	int64_t since_s;
+	uint64_t limit;
+};
+enum store_result vault_event_add(struct vault *v,
+				  const struct vault_event *e) MB_MUSTCHECK;
+/* Newest first; texts are borrowed. */
+typedef void vault_event_fn(void *arg, int64_t id, const struct vault_event *e);
+enum store_result vault_event_each(struct vault *v,
+				   const struct vault_event_query *q,
+				   vault_event_fn *fn, void *arg) MB_MUSTCHECK;
 
 /*
  * An unguessable name for an address, the same after a restart: 24 characters

@@ -7,6 +7,7 @@
 #include "store/db.h"
 #include "store/vault.h"
 
+const struct secret *vault_key(const struct vault *v);
 /* The database, fit to be used; NULL: the disk does not let it be. */
 struct db *vault_begin(struct vault *v);
 /* At the end of whatever writes; gives r back. */

@@ -68,6 +68,7 @@ EXTRA_DIST += \
 	tests/system/test_replies.py \
 	tests/system/test_scale.py \
 	tests/system/test_secrets.py \
+	tests/system/test_sign_ins.py \
 	tests/system/test_signin.py \
 	tests/system/test_submission.py \
 	tests/system/test_supervisor.py \

@@ -263,7 +263,6 @@ class Flows(Case):
     def ends(self, address):
         """The token at hand ends, and with it what is open."""
         self.lab.expire_access(address)
-        self.daemon.ctl('account', 'refresh', address)
 
     def test_a_new_password_at_the_mail_server(self):
         """Told once, the old one is not shown for ever; mail waits."""
@@ -277,7 +276,6 @@ class Flows(Case):
         before = len(self.failures(PLAIN))
         for _ in range(3):
             self.daemon.ctl('queue', 'retry')
-            self.daemon.ctl('account', 'refresh', PLAIN)
         self.daemon.ctl('reload', code=0)
         self.assertEqual(len(self.failures(PLAIN)), before)
         self.rewrite('plain', 'new-mail-pw\n')
@@ -293,7 +291,6 @@ class Flows(Case):
                       self.refused(GRANT, 'reauthorize')['step'])
         asked = len(self.lab.requests('/token', grant_type='password',
                                       status=400))
-        self.daemon.ctl('account', 'refresh', GRANT)
         self.daemon.ctl('reload', code=0)
         self.assertEqual(asked, len(self.lab.requests(
             '/token', grant_type='password', status=400)))

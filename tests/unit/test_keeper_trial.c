@@ -315,6 +315,143 @@ static void test_stopped_meanwhile(void)
 	clean();
 }
 
+/* ---- killed in between ---- */
+
+/* As a kill leaves it: nobody ends anything. */
+static void kill_keeper(void)
+{
+	char *copy = mem_printf("cp -r %s %s.killed", rig_role.dir,
+				rig_role.dir);
+	char *back = mem_printf("rm -rf %s; mv %s.killed %s", rig_role.dir,
+				rig_role.dir, rig_role.dir);
+
+	CHECK_INT(system(copy), 0);
+	rig_stop();
+	CHECK_INT(system(back), 0);
+	mem_free(copy);
+	mem_free(back);
+}
+
+static void test_killed_before_the_first_is_in_force(void)
+{
+	start(ACCOUNT());
+	rig_probe_held = true;
+	sign_in("1", ADDRESS, NULL);
+	UNTIL(rig_probed == 2);
+	CHECK(!alice()->signed_in);
+	kill_keeper();
+	start(ACCOUNT());
+	check_kept("refresh-1");
+	CHECK_INT(state_of(SERVICE_SMTP)->state, ACCOUNT_CONNECTED);
+	rig_grant_send(ADDRESS);
+	UNTIL(rig_asked() != NULL);
+	rig_answer(rig_asked(), 200, RIG_TOKENS("2"));
+	CHECK_INT(rig_grant_result(), GRANT_OK);
+	clean();
+}
+
+static void test_killed_while_the_old_one_works(void)
+{
+	start(ACCOUNT());
+	sign_in("1", ADDRESS, NULL);
+	check_ended("done");
+	rig_probed = 0;
+	rig_probe_held = true;
+	sign_in("2", ADDRESS, NULL);
+	UNTIL(rig_probed == 2);
+	kill_keeper();
+	start(ACCOUNT());
+	check_kept("refresh-1");
+	/* and it does not come back later */
+	rig_stop();
+	start(ACCOUNT());
+	check_kept("refresh-1");
+	clean();
+}
+
+static void test_killed_while_the_old_one_is_dead(void)
+{
+	start(ACCOUNT());
+	sign_in("1", ADDRESS, NULL);
+	check_ended("done");
+	rig_stop();
+	start(ACCOUNT());
+	rig_grant_send(ADDRESS);
+	UNTIL(rig_asked() != NULL);
+	rig_answer(rig_asked(), 400, "{\"error\":\"invalid_grant\"}");
+	CHECK_INT(rig_grant_result(), GRANT_REFUSED);
+	rig_probe_held = true;
+	sign_in("2", ADDRESS, NULL);
+	UNTIL(rig_probed == 2);
+	kill_keeper();
+	start(ACCOUNT());
+	check_kept("refresh-2");
+	CHECK_INT(state_of(SERVICE_SMTP)->state, ACCOUNT_CONNECTED);
+	clean();
+}
+
+/* ---- the way back ---- */
+
+static void roll_back(const char *body)
+{
+	rig_admin_send("POST", "/v1/accounts/" ADDRESS "/rollback", body);
+}
+
+static void test_rollback(void)
+{
+	start(ACCOUNT());
+	sign_in("1", ADDRESS, NULL);
+	check_ended("done");
+	CHECK_INT(rig_admin("POST", "/v1/accounts/" ADDRESS "/rollback",
+			    "{}"), 409);
+	sign_in("2", ADDRESS, NULL);
+	check_ended("done");
+	/* seconds tell sign-ins apart */
+	((struct account *)alice())->grant.signed_in_s++;
+	roll_back("{}");
+	UNTIL(rig_asked() != NULL);
+	CHECK(strstr(rig_asked()->form, "refresh_token=refresh-1") != NULL);
+	/* the provider does not take it: what is in use stays */
+	rig_answer(rig_asked(), 400, "{\"error\":\"invalid_grant\"}");
+	UNTIL(rig_replied);
+	CHECK(said("does not take generation 1"));
+	check_kept("refresh-2");
+	CHECK_INT(state_of(SERVICE_SMTP)->state, ACCOUNT_CONNECTED);
+	/* it is known to be dead, and not shown again */
+	CHECK_INT(rig_admin("POST", "/v1/accounts/" ADDRESS "/rollback",
+			    "{\"generation\":1}"), 409);
+	CHECK(!rig_asked());
+	CHECK_INT(rig_admin("GET", "/v1/accounts/" ADDRESS "/tokens", NULL),
+		  200);
+	CHECK(said("\"cause\":\"invalid_grant\""));
+	CHECK(!said("refresh-"));
+	clean();
+}
+
+static void test_rollback_works(void)
+{
+	start(ACCOUNT());
+	sign_in("1", ADDRESS, NULL);
+	check_ended("done");
+	sign_in("2", ADDRESS, NULL);
+	check_ended("done");
+	((struct account *)alice())->grant.signed_in_s++;
+	roll_back("{\"generation\":1}");
+	UNTIL(rig_asked() != NULL);
+	/* this provider does not rotate */
+	rig_answer(rig_asked(), 200, "{\"access_token\":\"a\","
+				     "\"expires_in\":3600}");
+	UNTIL(rig_replied);
+	CHECK(said("\"generation\":1,\"now\":3"));
+	check_kept("refresh-1");
+	rig_stop();
+	start(ACCOUNT());
+	check_kept("refresh-1");
+	CHECK_INT(rig_admin("GET", "/v1/events?account=" ADDRESS, NULL), 200);
+	CHECK(said("\"kind\":\"rollback\""));
+	clean();
+}
+
 /* ---- whose answer it is ---- */
 
 static char *redirected(const char *more)
@@ -447,6 +584,14 @@ UNIT_MAIN("keeper's trials", { "the same", test_same },
 	  { "refused everywhere", test_refused_everywhere },
 	  { "not tried", test_not_tried },
 	  { "stopped meanwhile", test_stopped_meanwhile },
+	  { "killed before the first is in force",
+	    test_killed_before_the_first_is_in_force },
+	  { "killed while the old one works",
+	    test_killed_while_the_old_one_works },
+	  { "killed while the old one is dead",
+	    test_killed_while_the_old_one_is_dead },
+	  { "rollback", test_rollback },
+	  { "rollback works", test_rollback_works },
 	  { "issuer of the redirect", test_issuer_of_the_redirect },
 	  { "told by the mail server", test_told_by_the_mail_server },
 	  { "the mail server tells nothing", test_mail_server_tells_nothing })

@@ -158,6 +158,125 @@ static void test_generations(void)
 	remove_dir();
 }
 
+static void see_grant(void *arg, const struct vault_grant *g)
+{
+	buf_printf(arg, "%llu %s %s %lld %s;",
+		   (unsigned long long)g->generation,
+		   secret_cstr(&g->refresh_token), g->origin,
+		   (long long)g->dead_s, g->cause);
+}
+
+static void check_grants(struct vault *v, const char *want)
+{
+	struct buf seen = BUF_INIT;
+
+	CHECK_INT(vault_grant_each(v, "a@x", see_grant, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), want);
+	buf_clear(&seen);
+}
+
+static void save_as(struct vault *v, const char *token, int64_t signed_in_s,
+		    const char *origin)
+{
+	struct vault_grant g = { .signed_in_s = signed_in_s };
+
+	secret_set(&g.refresh_token, span_str(token));
+	snprintf(g.origin, sizeof(g.origin), "%s", origin);
+	CHECK_INT(vault_grant_save(v, "a@x", &g), STORE_OK);
+	vault_grant_clear(&g);
+}
+
+/* Hourly rotation does not push out the sign-in before. */
+static void test_sign_ins(void)
+{
+	struct secret key;
+	struct vault *v;
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	save_as(v, "a1", 1, "sign-in");
+	save_as(v, "a2", 1, "refresh");
+	CHECK_INT(vault_grant_dead(v, "a@x", 2, 77, "AADSTS1"), STORE_OK);
+	/* the first word of why stays */
+	CHECK_INT(vault_grant_dead(v, "a@x", 2, 78, "AADSTS2"), STORE_OK);
+	save_as(v, "b1", 2, "sign-in");
+	for (int i = 0; i < 5; i++)
+		save_as(v, "bn", 2, "refresh");
+	check_grants(v, "8 bn refresh 0 ;7 bn refresh 0 ;"
+			"2 a2 refresh 77 AADSTS1;1 a1 sign-in 0 ;");
+	for (int64_t s = 3; s <= 5; s++)
+		save_as(v, "c", s, "sign-in");
+	/* what was gone back to is in use, however old its sign-in */
+	save_as(v, "b9", 2, "rollback");
+	save_as(v, "d", 6, "sign-in");
+	check_grants(v, "13 d sign-in 0 ;12 b9 rollback 0 ;11 c sign-in 0 ;"
+			"10 c sign-in 0 ;8 bn refresh 0 ;");
+	CHECK_INT(vault_grant_forget(v, "a@x"), STORE_OK);
+	check_grants(v, "");
+	vault_close(&v);
+	secret_clear(&key);
+	remove_dir();
+}
+
+static void see_event(void *arg, int64_t id, const struct vault_event *e)
+{
+	buf_printf(arg, "%lld %lld %s %s %s;", (long long)id,
+		   (long long)e->at_s, e->account, e->service ? e->service :
+							      "-", e->kind);
+}
+
+static void check_events(struct vault *v, struct vault_event_query q,
+			 const char *want)
+{
+	struct buf seen = BUF_INIT;
+
+	CHECK_INT(vault_event_each(v, &q, see_event, &seen), STORE_OK);
+	CHECK_STR(buf_cstr(&seen), want);
+	buf_clear(&seen);
+}
+
+static void count_event(void *arg, int64_t id, const struct vault_event *e)
+{
+	(void)id;
+	(void)e;
+	++*(unsigned *)arg;
+}
+
+static void test_events(void)
+{
+	struct vault_event e = { .at_s = 5, .account = "a@x",
+				 .service = "smtp", .kind = "state" };
+	const struct vault_event_query all = { .limit = 5000 };
+	unsigned n = 0;
+	struct secret key;
+	struct vault *v;
+
+	make_dir();
+	key = load_key();
+	v = open_vault(&key);
+	CHECK_INT(vault_event_add(v, &e), STORE_OK);
+	e = (struct vault_event){ .at_s = 6, .account = "b@x",
+				  .kind = "sign-in" };
+	CHECK_INT(vault_event_add(v, &e), STORE_OK);
+	check_events(v, all, "2 6 b@x - sign-in;1 5 a@x smtp state;");
+	check_events(v, (struct vault_event_query){ "a@x", 0, 0, 9 },
+		     "1 5 a@x smtp state;");
+	check_events(v, (struct vault_event_query){ NULL, 2, 0, 9 },
+		     "1 5 a@x smtp state;");
+	check_events(v, (struct vault_event_query){ NULL, 0, 6, 9 },
+		     "2 6 b@x - sign-in;");
+	check_events(v, (struct vault_event_query){ NULL, 0, 0, 1 },
+		     "2 6 b@x - sign-in;");
+	for (int i = 0; i < 1010; i++)
+		CHECK_INT(vault_event_add(v, &e), STORE_OK);
+	CHECK_INT(vault_event_each(v, &all, count_event, &n), STORE_OK);
+	CHECK_INT(n, 1001); /* the other account's is not pushed out */
+	vault_close(&v);
+	secret_clear(&key);
+	remove_dir();
+}
+
 static void test_other_key(void)
 {
 	struct secret key, other = SECRET_NONE;
@@ -205,7 +324,10 @@ static void test_a_vault_of_version_1(void)
 		"ALTER TABLE states DROP COLUMN trace;"
 		"ALTER TABLE states DROP COLUMN correlation;"
 		"DROP TABLE alarms; DROP TABLE notices;"
-		"DROP TABLE warnings;"
+		"DROP TABLE warnings; DROP TABLE events;"
+		"ALTER TABLE grants DROP COLUMN origin;"
+		"ALTER TABLE grants DROP COLUMN dead_s;"
+		"ALTER TABLE grants DROP COLUMN cause;"
 		"PRAGMA user_version=1";
 	char *path;
 	struct buf seen = BUF_INIT;
@@ -379,6 +501,7 @@ static void test_alarms_and_notices(void)
 
 UNIT_MAIN("vault", { "seal", test_seal }, { "key file", test_key_file },
 	  { "generations", test_generations },
+	  { "sign-ins", test_sign_ins }, { "events", test_events },
 	  { "another key", test_other_key },
 	  { "a vault of version 1", test_a_vault_of_version_1 },
 	  { "alarms and notices", test_alarms_and_notices },
