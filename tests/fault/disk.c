@@ -53,6 +53,10 @@ static int fate_of(enum call c, const char *path)
 	fault_count(&s->counts[c]);
 	if (!(s->calls & 1 << c) || !fault_due(&s->disk))
 		return WATCHED;
+	if (s->how == HOW_DIE) {
+		fault_say(names[c], path, "dies");
+		_exit(128 + 9); /* seccomp forbids signals */
+	}
 	if (s->how == HOW_SLOW) {
 		pause_ms(s->milliseconds);
 		return WATCHED;

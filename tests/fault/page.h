@@ -45,6 +45,7 @@ enum how {
 	HOW_ERROR, /* errno is the error */
 	HOW_SHORT, /* a write writes half; for ever: those after it fail */
 	HOW_SLOW,  /* after so many milliseconds it does what it should */
+	HOW_DIE,   /* the process is killed before it */
 	HOW_LOSE,  /* an error; a sync takes back what was written since the
 		    * last good one, as a kernel may that drops dirty pages */
 };

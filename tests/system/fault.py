@@ -14,7 +14,7 @@ import subprocess
 PROGRAMS = ('mailbearerd', 'relay', 'keeper', 'courier', 'desk',
             'mailbearerctl', 'python')
 CALLS = ('open', 'write', 'truncate', 'sync', 'name', 'read')
-HOW = ('error', 'short', 'slow', 'lose')
+HOW = ('error', 'short', 'slow', 'die', 'lose')
 WRITING = ('write', 'truncate', 'sync')
 VERSION = 1
 NSEC = 10 ** 9
