@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/system/test_age.py \
 	tests/system/test_alarms.py \
 	tests/system/test_bad_input.py \
+	tests/system/test_classify.py \
 	tests/system/test_clients.py \
 	tests/system/test_fault_clock.py \
 	tests/system/test_fallback.py \
