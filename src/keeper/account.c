@@ -94,6 +94,7 @@ static void load_grant(struct account *a)
 	a->unread = r == STORE_ERROR;
 	a->adopted = !a->unread && trial_adopt(a);
 	a->signed_in |= a->adopted;
+	foresight_learn(a);
 	if (r == STORE_ERROR)
 		log_event(LOG_STORE_ERROR,
 			  LOG_TEXT("account", a->config->address),

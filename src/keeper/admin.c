@@ -54,6 +54,7 @@ static struct json *account_json(struct account *a)
 	    a->config->flow != FLOW_PASSWORD)
 		json_put_int(j, "token_expires_in",
 			     (a->expires_ms - clock_mono_ms()) / MSEC_PER_SEC);
+	json_put(j, "warnings", foresight_json(a));
 	url = consent_url(a);
 	json_put_if(j, "admin_consent_url", url);
 	mem_free(url);

@@ -117,6 +117,11 @@ static struct span client_secret(const struct account *a)
 	return without_newline(content(a, a->config->client_secret_file));
 }
 
+struct span credentials_certificate(const struct account *a)
+{
+	return content(a, a->config->client_certificate);
+}
+
 static void add_part(struct buf *out, struct span s)
 {
 	buf_printf(out, "%zu:", s.len);

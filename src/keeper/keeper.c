@@ -72,6 +72,11 @@ static void on_drained(void *arg)
 	role_done(k->role);
 }
 
+static void on_foresight(void *arg)
+{
+	foresight_run(arg);
+}
+
 static struct keeper *keeper_new(struct role *r)
 {
 	struct keeper *k = MEM_NEW(struct keeper);
@@ -86,6 +91,7 @@ static struct keeper *keeper_new(struct role *r)
 	k->wrongs = mem_array(WRONGS, sizeof(*k->wrongs));
 	STAILQ_INIT(k->checks);
 	k->drained = timer_new(k->loop, on_drained, k);
+	k->foresight = timer_new(k->loop, on_foresight, k);
 	LIST_INIT(&k->replies);
 	LIST_INIT(&k->notify_tests);
 	k->notices = notices_new(k);
@@ -103,6 +109,7 @@ static void stop(void *owner)
 
 	workers_free(&k->hashers);
 	timer_free(&k->drained);
+	timer_free(&k->foresight);
 	signins_free(k);
 	notify_tests_free(k);
 	alarm_room_free(&k->alarms);
@@ -155,6 +162,7 @@ static void switch_to(struct keeper *k, struct config *config,
 	accounts_apply(k);
 	logins_apply(k);
 	alarms_apply(k, !old_config);
+	foresight_run(k);
 	config_free(&old_config);
 	accounts_free(&old_accounts);
 	config_blobs_clear(&old_blobs);

@@ -181,6 +181,8 @@ struct account {
 	bool wrong_account;       /* the last who signed in was another */
 	const struct trial *trial; /* of the token being taken, or NULL */
 	struct rollback *rollback; /* under way, or NULL */
+	bool end_is_fixed; /* grant.ends_s: using it did not put it off */
+	int64_t habit_s; /* after so long its sign-ins end; 0: not known */
 	bool adopted; /* a sign-in that a crash interrupted; not in force */
 	/* the answer to the last refresh was lost: it may have been rotated */
 	bool ambiguous;
@@ -326,7 +328,8 @@ char *credentials_token_url(const struct account *a);
 bool credentials_form(struct account *a, const struct client *c,
 		      const char *url, struct buf *form,
 		      struct buf *why) MB_MUSTCHECK;
-/* Of the mailbox, borrowed from the blobs. */
+/* The client's, in PEM, and the mailbox's; borrowed from the blobs. */
+struct span credentials_certificate(const struct account *a);
 struct span credentials_password(const struct account *a);
 /* What mends their refusal by a token endpoint, or of what they brought by a
  * mail server; fresh, NULL where somebody signs in. */
@@ -511,6 +514,19 @@ struct foresight_warning {
 };
 void alarm_warning(struct account *a, const struct foresight_warning *w);
 
+/* ---- foresight.c: what will end ---- */
+typedef void foresight_fn(void *arg, const struct foresight_warning *w);
+/* What is near enough to be said of the account. */
+void foresight_each(const struct account *a, foresight_fn *fn, void *arg);
+/* An array, fresh (docs/PROTOCOL.md). */
+struct json *foresight_json(const struct account *a);
+/* From what is kept of its sign-ins; after one has ended. */
+void foresight_learn(struct account *a);
+/* After so long they end, from how long the last n lived; 0: no telling. */
+int64_t foresight_habit_s(const int64_t *lives_s, size_t n);
+/* Tells people, now and every hour. */
+void foresight_run(struct keeper *k);
+
 /* ---- history.c: what happened, kept in the vault ---- */
 /* service, state and c may be NULL. */
 void history_add(const struct account *a, const char *service, const char *kind,
@@ -549,6 +565,7 @@ struct keeper {
 	LIST_HEAD(, notify_test) notify_tests;
 	struct skew *skews;        /* by host: see skew.h */
 	bool draining;
+	struct timer *foresight;
 	struct timer *drained; /* runs out: what is under way is given up */
 };
 

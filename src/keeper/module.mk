@@ -14,6 +14,7 @@ libkeeper_a_SOURCES = \
 	src/keeper/alarm_group.c \
 	src/keeper/alarm_said.c \
 	src/keeper/discover.c \
+	src/keeper/foresight.c \
 	src/keeper/grant.c \
 	src/keeper/history.c \
 	src/keeper/identity.c \

@@ -16,6 +16,7 @@
 /* Nobody asked for a day: keep only the refresh token alive. */
 #define IDLE_MS (24 * 60 * 60 * MSEC_PER_SEC)
 #define IDLE_REFRESH_S (7 * 24 * 60 * 60)
+#define SAME_END_S 60
 #define RETRY_FIRST_MS MSEC_PER_SEC
 #define RETRY_LONGEST_MS (5 * 60 * MSEC_PER_SEC)
 /* A blocked account, and one that waits for an approval, is asked about this
@@ -65,19 +66,30 @@ static bool is_under_way(const struct account *a)
 	return a->refresh || a->discovering || a->commanding;
 }
 
+/* A refresh token for which nobody asks is used so often that it lives: some
+ * say in each answer how long it has, counted anew. */
+static int64_t keep_alive_s(const struct account *a)
+{
+	int64_t left = a->grant.ends_s ? a->grant.ends_s - a->grant.used_s : 0;
+
+	return left > 0 && left / 2 < IDLE_REFRESH_S ? left / 2 :
+						       IDLE_REFRESH_S;
+}
+
 static int64_t until_refresh(const struct account *a)
 {
 	int64_t now = clock_mono_ms(), left = a->expires_ms - now;
 	int64_t margin = a->lifetime_ms / 4 < MARGIN_MS ? a->lifetime_ms / 4 :
 							  MARGIN_MS;
-	int64_t idle_s = a->grant.used_s + IDLE_REFRESH_S - clock_wall_s();
+	int64_t alive_s = keep_alive_s(a);
+	int64_t idle_s = a->grant.used_s + alive_s - clock_wall_s();
 
 	if (!secret_is_set(&a->access_token))
 		return random_below(START_SPREAD_MS + START_EACH_MS *
 				    HASH_COUNT(a->k->accounts));
 	/* the wall clock was set back since */
-	if (idle_s > IDLE_REFRESH_S)
-		idle_s = IDLE_REFRESH_S;
+	if (idle_s > alive_s)
+		idle_s = alive_s;
 	/* clients come back daily; a token for nobody is not fetched hourly */
 	if (now - a->asked_ms > IDLE_MS && idle_s > 0)
 		return idle_s * MSEC_PER_SEC;
@@ -138,6 +150,21 @@ static bool save_grant(struct account *a)
 	return false;
 }
 
+/* When the refresh token ends, and whether using it puts that off. */
+static void take_end(struct account *a, const struct oauth_tokens *t,
+		     bool rotated)
+{
+	int64_t end = a->grant.used_s + t->refresh_expires_in_s;
+
+	if (t->refresh_expires_in_s > 0) {
+		a->end_is_fixed = a->grant.ends_s &&
+				  end <= a->grant.ends_s + SAME_END_S;
+		a->grant.ends_s = end;
+	} else if (rotated) {
+		a->grant.ends_s = 0;
+	}
+}
+
 bool refresh_take(struct account *a, struct oauth_tokens *t,
 		  const char *origin)
 {
@@ -153,6 +180,7 @@ bool refresh_take(struct account *a, struct oauth_tokens *t,
 	a->authorised |= strcmp(origin, ORIGIN_REFRESH) != 0;
 	if (!strcmp(origin, ORIGIN_SIGN_IN))
 		a->grant.signed_in_s = a->grant.used_s;
+	take_end(a, t, rotated);
 	if (rotated) {
 		secret_move(&a->grant.refresh_token, &t->refresh_token);
 		a->grant.obtained_s = a->grant.used_s;
@@ -164,7 +192,8 @@ bool refresh_take(struct account *a, struct oauth_tokens *t,
 	/* not rotated: a lost "last used" costs an early refresh, no more */
 	if (a->signed_in)
 		MB_IGNORE(vault_grant_touch(a->k->vault, a->grant_name,
-					    a->grant.used_s));
+					    a->grant.used_s,
+					    a->grant.ends_s));
 	return true;
 }
 
@@ -226,6 +255,7 @@ static void mark_dead(struct account *a, const char *cause)
 		MB_IGNORE(vault_grant_dead(a->k->vault, a->grant_name,
 					   a->grant.generation, clock_wall_s(),
 					   cause));
+	foresight_learn(a);
 }
 
 void refresh_refused(struct account *a, const struct token_refusal *r)

@@ -208,6 +208,13 @@ static void keep(struct choice *c, const struct vault_grant *g)
 	secret_copy(&c->found.refresh_token, &g->refresh_token);
 }
 
+static bool is_of_another_sign_in(const struct account *a,
+				  const struct vault_grant *g)
+{
+	return g->generation != a->grant.generation &&
+	       g->signed_in_s != a->grant.signed_in_s;
+}
+
 static void choose(void *arg, const struct vault_grant *g)
 {
 	struct choice *c = arg;
@@ -215,8 +222,7 @@ static void choose(void *arg, const struct vault_grant *g)
 	if (c->found.generation)
 		return;
 	if (c->wanted ? g->generation == c->wanted :
-			!g->dead_s && g->signed_in_s !=
-					      c->account->grant.signed_in_s)
+			!g->dead_s && is_of_another_sign_in(c->account, g))
 		keep(c, g);
 }
 

@@ -40,6 +40,7 @@ static const char *const steps[] = {
 	"ALTER TABLE grants ADD COLUMN origin TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE grants ADD COLUMN dead_s INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE grants ADD COLUMN cause TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE grants ADD COLUMN ends_s INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, "
 	"at_s INTEGER NOT NULL, account TEXT NOT NULL, service TEXT, "
 	"kind TEXT NOT NULL, state TEXT, cause TEXT, text TEXT, step TEXT, "

@@ -38,6 +38,7 @@ struct vault_grant {
 	char origin[12]; /* "sign-in", "refresh", "rollback", "import" */
 	int64_t dead_s;  /* when the provider refused it for good, or 0 */
 	char cause[64];  /* and why */
+	int64_t ends_s;  /* when it does, as the provider said; 0: it did not */
 };
 /* STORE_MISSING when the account never signed in. */
 enum store_result vault_grant_load(struct vault *v, const char *account,
@@ -56,7 +57,8 @@ typedef void vault_grant_fn(void *arg, const struct vault_grant *g);
 enum store_result vault_grant_each(struct vault *v, const char *account,
 				   vault_grant_fn *fn, void *arg) MB_MUSTCHECK;
 enum store_result vault_grant_touch(struct vault *v, const char *account,
-				    int64_t used_s) MB_MUSTCHECK;
+				    int64_t used_s,
+				    int64_t ends_s) MB_MUSTCHECK;
 /* The provider refused it for good. */
 enum store_result vault_grant_dead(struct vault *v, const char *account,
 				   uint64_t generation, int64_t dead_s,

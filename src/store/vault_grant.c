@@ -11,7 +11,7 @@
 
 #define NEWEST_FIRST \
 	"SELECT generation, refresh_token, obtained_s, used_s, signed_in_s, " \
-	"origin, dead_s, cause FROM grants WHERE account=?1 " \
+	"origin, dead_s, cause, ends_s FROM grants WHERE account=?1 " \
 	"ORDER BY generation DESC "
 
 /* Two generations of each of four sign-ins, by when they were last used. */
@@ -53,6 +53,7 @@ static bool read_row(struct vault *v, sqlite3_stmt *s, const char *account,
 	copy_text(out->origin, sizeof(out->origin), s, 5);
 	out->dead_s = sqlite3_column_int64(s, 6);
 	copy_text(out->cause, sizeof(out->cause), s, 7);
+	out->ends_s = sqlite3_column_int64(s, 8);
 	return opened;
 }
 
@@ -132,7 +133,7 @@ static enum store_result insert(struct vault *v, struct db *d,
 				const struct vault_grant *g)
 {
 	sqlite3_stmt *s = db_prepare(d, "INSERT INTO grants VALUES "
-					"(?1,?2,?3,?4,?5,?6,?7,0,'')");
+					"(?1,?2,?3,?4,?5,?6,?7,0,'',?8)");
 	struct buf place = BUF_INIT, sealed = BUF_INIT;
 	enum store_result r;
 
@@ -146,6 +147,7 @@ static enum store_result insert(struct vault *v, struct db *d,
 	sqlite3_bind_int64(s, 5, g->used_s);
 	sqlite3_bind_int64(s, 6, g->signed_in_s);
 	db_bind_str(s, 7, g->origin);
+	sqlite3_bind_int64(s, 8, g->ends_s);
 	r = db_run(d, s);
 	sqlite3_finalize(s);
 	buf_clear(&place);
@@ -207,7 +209,7 @@ enum store_result vault_grant_save(struct vault *v, const char *account,
 }
 
 enum store_result vault_grant_touch(struct vault *v, const char *account,
-				    int64_t used_s)
+				    int64_t used_s, int64_t ends_s)
 {
 	struct db *d = vault_begin(v);
 	enum store_result r;
@@ -215,11 +217,12 @@ enum store_result vault_grant_touch(struct vault *v, const char *account,
 
 	if (!d)
 		return STORE_ERROR;
-	s = db_prepare(d, "UPDATE grants SET used_s=?2 WHERE account=?1 AND "
-			  "generation=(SELECT max(generation) FROM grants "
-			  "WHERE account=?1)");
+	s = db_prepare(d, "UPDATE grants SET used_s=?2, ends_s=?3 "
+			  "WHERE account=?1 AND generation=(SELECT "
+			  "max(generation) FROM grants WHERE account=?1)");
 	db_bind_str(s, 1, account);
 	sqlite3_bind_int64(s, 2, used_s);
+	sqlite3_bind_int64(s, 3, ends_s);
 	r = db_run(d, s);
 	sqlite3_finalize(s);
 	return vault_end(v, r);

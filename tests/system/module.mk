@@ -46,6 +46,7 @@ EXTRA_DIST += \
 	tests/system/test_clients.py \
 	tests/system/test_fault_clock.py \
 	tests/system/test_fallback.py \
+	tests/system/test_fault_days.py \
 	tests/system/test_fault_disk.py \
 	tests/system/test_fault_network.py \
 	tests/system/test_fault_memory.py \

@@ -401,3 +401,10 @@ tests_unit_test_keeper_alarm_SOURCES = tests/unit/test_keeper_alarm.c
 tests_unit_test_keeper_alarm_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_keeper_alarm_LDADD = libkeeper.a libcodec.a $(UNIT_BASE_LIBS) \
 	$(JANSSON_LIBS)
+
+check_PROGRAMS += tests/unit/test_keeper_foresight
+TESTS += tests/unit/test_keeper_foresight
+tests_unit_test_keeper_foresight_SOURCES = tests/unit/test_keeper_foresight.c
+tests_unit_test_keeper_foresight_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_keeper_foresight_LDFLAGS = $(tests_unit_test_keeper_LDFLAGS)
+tests_unit_test_keeper_foresight_LDADD = $(tests_unit_test_keeper_LDADD)

@@ -141,7 +141,7 @@ static void test_generations(void)
 	CHECK_INT(vault_grant_previous(v, "a@example.test", &g), STORE_MISSING);
 	save(v, "two");
 	save(v, "three");
-	CHECK_INT(vault_grant_touch(v, "a@example.test", 99), STORE_OK);
+	CHECK_INT(vault_grant_touch(v, "a@example.test", 99, 0), STORE_OK);
 	vault_close(&v);
 	v = open_vault(&key);
 	CHECK_INT(vault_grant_load(v, "a@example.test", &g), STORE_OK);
@@ -328,6 +328,7 @@ static void test_a_vault_of_version_1(void)
 		"ALTER TABLE grants DROP COLUMN origin;"
 		"ALTER TABLE grants DROP COLUMN dead_s;"
 		"ALTER TABLE grants DROP COLUMN cause;"
+		"ALTER TABLE grants DROP COLUMN ends_s;"
 		"PRAGMA user_version=1";
 	char *path;
 	struct buf seen = BUF_INIT;
