@@ -139,6 +139,7 @@ void account_free(struct account *a)
 {
 	refresh_cancel(a);
 	rollback_account_gone(a);
+	recheck_forget(a);
 	discover_account_gone(a);
 	/* the last chance of the only refresh token that still works */
 	if (a->unsaved)
@@ -231,6 +232,9 @@ void account_follow(struct account *a)
 		refresh_schedule(a);
 	}
 	state_check_signed_in(a);
+	for (unsigned s = 0; s < SERVICE_COUNT; s++)
+		if (a->config->services[s])
+			recheck_follow(a, (enum service)s);
 }
 
 void accounts_apply(struct keeper *k)

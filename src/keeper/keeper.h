@@ -180,6 +180,7 @@ struct account {
 	unsigned char shown[DIGEST_SIZE];
 	bool wrong_account;       /* the last who signed in was another */
 	const struct trial *trial; /* of the token being taken, or NULL */
+	struct recheck *rechecks[SERVICE_COUNT];
 	struct rollback *rollback; /* under way, or NULL */
 	bool end_is_fixed; /* grant.ends_s: using it did not put it off */
 	int64_t habit_s; /* after so long its sign-ins end; 0: not known */
@@ -405,6 +406,12 @@ struct probe *probe_start(struct account *a, enum service s,
 			  const struct secret *token, probe_fn *fn, void *arg);
 /* No call; clears *pp. */
 void probe_cancel(struct probe **pp);
+
+/* ---- recheck.c: services in trouble, tried again by themselves ---- */
+struct recheck;
+/* Its state is another, or may be. */
+void recheck_follow(struct account *a, enum service s);
+void recheck_forget(struct account *a);
 
 /* ---- login.c: local names and passwords ---- */
 struct login {

@@ -33,6 +33,7 @@ libkeeper_a_SOURCES = \
 	src/keeper/notice_text.c \
 	src/keeper/notice_webhook.c \
 	src/keeper/notify_test.c \
+	src/keeper/recheck.c \
 	src/keeper/refresh.c \
 	src/keeper/signin.c \
 	src/keeper/skew.c \

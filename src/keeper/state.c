@@ -158,6 +158,7 @@ static void set(struct account *a, enum service s, const struct state_change *c,
 	announce(a, s);
 	alarm_state_changed(a, s);
 	tell_history(a, s);
+	recheck_follow(a, s);
 }
 
 static bool waits_for_human(const struct service_state *st)

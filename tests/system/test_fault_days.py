@@ -66,6 +66,18 @@ class Days(FaultCase):
         self.hurry(self.is_connected)
         self.assertEqual(self.warnings(), [])
 
+    def test_switched_on_while_nobody_looked(self):
+        """It was blocked; a while after it was mended it works again."""
+        self.box.fault('m365-smtp-auth-disabled-mailbox', times=0)
+        self.box.drop(protocol='smtp', how='close')
+        self.assertRegex(self.try_send('switched-off'), 'Queued')
+        self.assertEqual(self.state(DEMO), 'blocked')
+        self.daemon.ctl('queue', 'delete', '--all', code=0)
+        self.box.clear()
+        for _ in range(9):
+            self.pass_time(600)
+        self.hurry(self.is_connected)
+
     def is_connected(self):
         return self.state(DEMO) == 'connected'
 

@@ -111,6 +111,16 @@ class Checked(TokenCase):
         self.assertRegex(self.imap_login(), ' OK ')
         self.wait_works()
 
+    def test_nobody_need_come_for_it_to_be_over(self):
+        """The mail server refused what works now; no client is there."""
+        self.assertRegex(self.imap_login(), ' OK ')
+        self.box.fault(protocol='imap', stage='auth', times=0,
+                       reply='NO [AUTHENTICATIONFAILED] Invalid credentials')
+        self.assertRegex(self.imap_login(), ' NO ')
+        self.wait_service('retrying')
+        self.box.clear()
+        self.wait_works()
+
     # ---- killed in between
 
     def test_killed_while_it_is_tried(self):
