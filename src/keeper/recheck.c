@@ -39,7 +39,7 @@ static bool is_wanted(const struct recheck *r)
 
 	return account_has_service(a, r->service) && !a->config->disabled &&
 	       st->state != ACCOUNT_CONNECTED && !st->of_grant &&
-	       credentials_present(a) && !state_is_dead(a);
+	       credentials_present(a);
 }
 
 static void again(struct recheck *r, int64_t ms)

@@ -51,6 +51,7 @@ EXTRA_DIST += \
 	tests/system/test_fault_network.py \
 	tests/system/test_fault_memory.py \
 	tests/system/test_fault_tokens.py \
+	tests/system/test_fault_twelve_hours.py \
 	tests/system/test_flows.py \
 	tests/system/test_history.py \
 	tests/system/test_imap.py \
