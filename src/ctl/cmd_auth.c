@@ -12,6 +12,7 @@
 #include "codec/url.h"
 #include "ctl/api.h"
 #include "ctl/input.h"
+#include "ctl/qr.h"
 #include "ctl/text.h"
 #include "ctl/trouble.h"
 
@@ -35,20 +36,14 @@ static const struct {
 
 /* ---- which way ---- */
 
-/* What was said; else what the account's flow and the configuration allow. */
-static enum ctl_exit choose_method(struct ctl *ctl, const struct args *a,
-				   enum method *method)
+/* What the account's flow and the configuration allow. */
+static enum ctl_exit fitting_method(struct ctl *ctl, const char *address,
+				    enum method *method)
 {
 	struct api_answer answer;
-	enum ctl_exit exit;
+	enum ctl_exit exit = api_get_named(ctl, "/v1/accounts/", address, "",
+					   &answer);
 
-	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
-		if (args_has(a, methods[i].flag)) {
-			*method = (enum method)i;
-			return CTL_FINE;
-		}
-	exit = api_get_named(ctl, "/v1/accounts/", args_get(a, "ADDRESS"), "",
-			     &answer);
 	if (exit != CTL_FINE)
 		return exit;
 	if (span_is(json_get_text(answer.doc, "flow"), "device_code"))
@@ -107,7 +102,21 @@ static void tell_url(struct buf *out, const struct ctl *ctl,
 		tell_waiting(out, ctl);
 }
 
-static void tell_code(struct buf *out, const struct json *auth)
+/* For the camera of a telephone. */
+static void add_picture(struct buf *out, const struct ctl *ctl,
+			struct span address)
+{
+	size_t before = buf_len(out);
+
+	if (!ctl->screen.color || address.len == 0)
+		return;
+	buf_add_char(out, '\n');
+	if (!qr_add(out, address, ctl->screen.width))
+		buf_truncate(out, before);
+}
+
+static void tell_code(struct buf *out, const struct ctl *ctl,
+		      const struct json *auth)
 {
 	struct span complete =
 		json_get_text(auth, "verification_uri_complete");
@@ -124,6 +133,8 @@ static void tell_code(struct buf *out, const struct json *auth)
 		text_add(out, complete);
 		buf_add_char(out, '\n');
 	}
+	add_picture(out, ctl, complete.len > 0 ? complete :
+			      json_get_text(auth, "verification_uri"));
 }
 
 /* Where somebody sits in front of a desktop, the browser is opened. */
@@ -157,7 +168,7 @@ static void tell(struct ctl *ctl, const struct json *auth, enum method method)
 		return;
 	}
 	if (method == METHOD_DEVICE)
-		tell_code(&out, auth);
+		tell_code(&out, ctl, auth);
 	else
 		tell_url(&out, ctl, auth, method);
 	ctl_print(&out);
@@ -353,14 +364,12 @@ static enum ctl_exit read_paste(struct ctl *ctl, const struct json *auth)
 	return exit;
 }
 
-enum ctl_exit cmd_auth(struct ctl *ctl, const struct args *a)
+static enum ctl_exit sign_in(struct ctl *ctl, const char *address,
+			     enum method method)
 {
-	enum method method = METHOD_PASTE;
 	struct api_answer answer;
-	enum ctl_exit exit = choose_method(ctl, a, &method);
+	enum ctl_exit exit = begin(ctl, address, method, &answer);
 
-	if (exit == CTL_FINE)
-		exit = begin(ctl, args_get(a, "ADDRESS"), method, &answer);
 	if (exit != CTL_FINE)
 		return exit;
 	if (is_pending(answer.doc)) {
@@ -374,4 +383,22 @@ enum ctl_exit cmd_auth(struct ctl *ctl, const struct args *a)
 	}
 	api_clear(&answer);
 	return exit;
+}
+
+enum ctl_exit auth_account(struct ctl *ctl, const char *address)
+{
+	enum method method = METHOD_PASTE;
+	enum ctl_exit exit = fitting_method(ctl, address, &method);
+
+	return exit == CTL_FINE ? sign_in(ctl, address, method) : exit;
+}
+
+enum ctl_exit cmd_auth(struct ctl *ctl, const struct args *a)
+{
+	const char *address = args_get(a, "ADDRESS");
+
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (args_has(a, methods[i].flag))
+			return sign_in(ctl, address, (enum method)i);
+	return auth_account(ctl, address);
 }

@@ -12,6 +12,12 @@ const struct command commands[] = {
 	  cmd_status },
 	{ "account list", "all accounts, one line each", cmd_account_list },
 	{ "account show ADDRESS", "all about one account", cmd_account_show },
+	{ "account add [ADDRESS] [--provider NAME] [--flow NAME] "
+	  "[--client-id NAME] [--tenant NAME] [--secret-file FILE] "
+	  "[--login NAME] [--no-auth]",
+	  "a new account: asks what it needs, signs in, and says what the mail "
+	  "client is told",
+	  cmd_account_add },
 	{ "account history [ADDRESS] [--since WHEN] [--limit N]",
 	  "what happened to accounts, the last of it", cmd_account_history },
 	{ "account tokens ADDRESS", "the sign-ins that are kept; no secrets",

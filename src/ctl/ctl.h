@@ -9,6 +9,8 @@
 #include "base/span.h"
 #include "ctl/grammar.h"
 
+struct config;
+
 enum ctl_exit {
 	CTL_FINE,
 	CTL_HUMAN,     /* something needs a human, or could not be done */
@@ -26,6 +28,8 @@ struct screen {
 
 struct ctl {
 	const char *socket;
+	const char *ini;             /* its path */
+	const struct config *config; /* what could be made of it, or NULL */
 	bool json;
 	const char *web; /* [admin] web, "127.0.0.1:8025"; or NULL */
 	struct screen screen;
@@ -63,6 +67,8 @@ enum ctl_exit cmd_login_add(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_login_list(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_login_remove(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_auth(struct ctl *ctl, const struct args *a);
+/* The same, by the way that fits the account. */
+enum ctl_exit auth_account(struct ctl *ctl, const char *address);
 enum ctl_exit cmd_queue_list(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_show(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_why(struct ctl *ctl, const struct args *a);
@@ -72,6 +78,7 @@ enum ctl_exit cmd_queue_release(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_delete(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_queue_export(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_history(struct ctl *ctl, const struct args *a);
+enum ctl_exit cmd_account_add(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_account_history(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_account_tokens(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_account_rollback(struct ctl *ctl, const struct args *a);

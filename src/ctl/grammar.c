@@ -86,6 +86,7 @@ static const struct {
 	{ "LIMIT", is_limit, "a number, 0 for no limit" },
 	{ "CIDR", is_network, "a network such as 192.168.1.0/24" },
 	{ "DIR", is_path, "a folder" },
+	{ "FILE", is_path, "a file" },
 	{ "WHEN", is_when, "a time such as 2h, 3d or 2026-11-20" },
 	{ "COMMAND", is_name, "a command" },
 };

@@ -69,6 +69,8 @@ static bool find_socket(const struct options *o, struct config **c,
 {
 	*c = read_config(o->ini ? o->ini : DEFAULT_INI);
 	ctl->socket = o->socket;
+	ctl->ini = o->ini ? o->ini : DEFAULT_INI;
+	ctl->config = *c;
 	ctl->web = *c ? (*c)->admin_web : NULL;
 	if (ctl->socket)
 		return true;

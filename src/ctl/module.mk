@@ -1,8 +1,11 @@
 noinst_LIBRARIES += libctl.a
 libctl_a_SOURCES = \
+	src/ctl/accounts_file.c \
+	src/ctl/accounts_file.h \
 	src/ctl/api.c \
 	src/ctl/api.h \
 	src/ctl/cmd_account.c \
+	src/ctl/cmd_add.c \
 	src/ctl/cmd_alarm.c \
 	src/ctl/cmd_auth.c \
 	src/ctl/cmd_daemon.c \
@@ -20,9 +23,13 @@ libctl_a_SOURCES = \
 	src/ctl/http.h \
 	src/ctl/input.c \
 	src/ctl/input.h \
+	src/ctl/mx.c \
+	src/ctl/mx.h \
 	src/ctl/past.c \
 	src/ctl/past.h \
 	src/ctl/print.c \
+	src/ctl/qr.c \
+	src/ctl/qr.h \
 	src/ctl/status.c \
 	src/ctl/status.h \
 	src/ctl/text.c \
@@ -34,7 +41,7 @@ libctl_a_SOURCES = \
 	src/ctl/when.c \
 	src/ctl/when.h
 CTL_LIBS = libctl.a libconfig.a libcodec.a libbase.a $(INIH_LIBS) \
-	$(CYAML_LIBS) $(JANSSON_LIBS)
+	$(CYAML_LIBS) $(JANSSON_LIBS) $(QRENCODE_LIBS) -lresolv
 
 bin_PROGRAMS += mailbearerctl
 mailbearerctl_SOURCES = src/ctl/main.c
@@ -61,6 +68,18 @@ TESTS += tests/unit/test_ctl_http
 tests_unit_test_ctl_http_SOURCES = tests/unit/test_ctl_http.c
 tests_unit_test_ctl_http_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_ctl_http_LDADD = $(CTL_LIBS) $(CUNIT_LIBS) -lpthread
+
+check_PROGRAMS += tests/unit/test_ctl_accounts_file
+TESTS += tests/unit/test_ctl_accounts_file
+tests_unit_test_ctl_accounts_file_SOURCES = tests/unit/test_ctl_accounts_file.c
+tests_unit_test_ctl_accounts_file_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ctl_accounts_file_LDADD = $(CTL_LIBS) $(CUNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_ctl_qr
+TESTS += tests/unit/test_ctl_qr
+tests_unit_test_ctl_qr_SOURCES = tests/unit/test_ctl_qr.c
+tests_unit_test_ctl_qr_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_ctl_qr_LDADD = $(CTL_LIBS) $(CUNIT_LIBS)
 
 check_PROGRAMS += tests/unit/test_ctl_warning
 TESTS += tests/unit/test_ctl_warning

@@ -30,6 +30,7 @@ LIBRARIES = {
     'libcyaml': r'cyaml/.*|yaml\.h',
     'SQLite': r'sqlite3.*\.h',
     'crypt(3)': r'crypt\.h',
+    'libqrencode': r'qrencode\.h',
 }
 
 # Calls that cannot be made safe, or that run a shell.

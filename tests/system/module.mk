@@ -58,6 +58,7 @@ EXTRA_DIST += \
 	tests/system/test_links.py \
 	tests/system/test_limits.py \
 	tests/system/test_logins.py \
+	tests/system/test_movein.py \
 	tests/system/test_mailboxes.py \
 	tests/system/test_kill.py \
 	tests/system/test_lost_replies.py \
