@@ -12,6 +12,8 @@ libcodec_a_SOURCES = \
 	src/codec/dsn_internal.h \
 	src/codec/dsn_report.c \
 	src/codec/dsn_words.c \
+	src/codec/emailproxy.c \
+	src/codec/emailproxy.h \
 	src/codec/frame.c \
 	src/codec/frame.def \
 	src/codec/frame.h \

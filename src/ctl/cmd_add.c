@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "config/load.h"
 #include "ctl/accounts_file.h"
 #include "ctl/api.h"
 #include "ctl/input.h"
+#include "ctl/known.h"
 #include "ctl/mx.h"
 #include "ctl/text.h"
 
@@ -47,24 +47,6 @@ static char *ask(const struct wish *w, const char *flag, const char *prompt,
 }
 
 /* ---- the configuration there is ---- */
-
-static bool read_known(struct wish *w)
-{
-	struct config_errors errors = { BUF_INIT, 0 };
-	struct config_blobs blobs = { NULL, 0 };
-
-	config_load(w->ctl->ini, &blobs, &errors);
-	if (!errors.count)
-		w->known = accounts_parse(&blobs, &errors);
-	if (errors.count) {
-		ctl_complain("the configuration has mistakes; correct them "
-			     "first");
-		fputs(buf_cstr(&errors.text), stderr);
-	}
-	config_blobs_clear(&blobs);
-	buf_clear(&errors.text);
-	return w->known != NULL;
-}
 
 static bool is_there(const struct wish *w)
 {
@@ -449,7 +431,7 @@ enum ctl_exit cmd_account_add(struct ctl *ctl, const struct args *a)
 		ctl_complain("%s cannot be read", ctl->ini);
 		return CTL_USAGE;
 	}
-	if (read_known(&w) && find_out(&w))
+	if ((w.known = known_accounts(ctl)) && find_out(&w))
 		exit = add(&w);
 	accounts_free(&w.known);
 	mem_free(w.address);

@@ -18,6 +18,9 @@ const struct command commands[] = {
 	  "a new account: asks what it needs, signs in, and says what the mail "
 	  "client is told",
 	  cmd_account_add },
+	{ "import emailproxy FILE [--password-stdin] [--dry-run]",
+	  "take accounts over from a configuration of email-oauth2-proxy",
+	  cmd_import },
 	{ "account history [ADDRESS] [--since WHEN] [--limit N]",
 	  "what happened to accounts, the last of it", cmd_account_history },
 	{ "account tokens ADDRESS", "the sign-ins that are kept; no secrets",

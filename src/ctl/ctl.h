@@ -82,6 +82,7 @@ enum ctl_exit cmd_account_add(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_account_history(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_account_tokens(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_account_rollback(struct ctl *ctl, const struct args *a);
+enum ctl_exit cmd_import(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_alarms(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_notify_test(struct ctl *ctl, const struct args *a);
 enum ctl_exit cmd_reload(struct ctl *ctl, const struct args *a);

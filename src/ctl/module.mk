@@ -11,6 +11,7 @@ libctl_a_SOURCES = \
 	src/ctl/cmd_daemon.c \
 	src/ctl/cmd_export.c \
 	src/ctl/cmd_history.c \
+	src/ctl/cmd_import.c \
 	src/ctl/cmd_login.c \
 	src/ctl/cmd_queue.c \
 	src/ctl/cmd_queue_list.c \
@@ -23,6 +24,8 @@ libctl_a_SOURCES = \
 	src/ctl/http.h \
 	src/ctl/input.c \
 	src/ctl/input.h \
+	src/ctl/known.c \
+	src/ctl/known.h \
 	src/ctl/mx.c \
 	src/ctl/mx.h \
 	src/ctl/past.c \
@@ -40,8 +43,8 @@ libctl_a_SOURCES = \
 	src/ctl/warning.h \
 	src/ctl/when.c \
 	src/ctl/when.h
-CTL_LIBS = libctl.a libconfig.a libcodec.a libbase.a $(INIH_LIBS) \
-	$(CYAML_LIBS) $(JANSSON_LIBS) $(QRENCODE_LIBS) -lresolv
+CTL_LIBS = libctl.a libconfig.a libnet.a libcodec.a libbase.a $(INIH_LIBS) \
+	$(CYAML_LIBS) $(JANSSON_LIBS) $(QRENCODE_LIBS) -lresolv $(OPENSSL_LIBS)
 
 bin_PROGRAMS += mailbearerctl
 mailbearerctl_SOURCES = src/ctl/main.c

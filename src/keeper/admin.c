@@ -139,6 +139,14 @@ static void account_tokens(const struct admin_request *q)
 		tokens_list(q, a);
 }
 
+static void account_token(const struct admin_request *q)
+{
+	struct account *a = demand_account(q, q->rest);
+
+	if (a)
+		tokens_import(q, a);
+}
+
 static void account_rollback(const struct admin_request *q)
 {
 	struct account *a = find_account(q, q->rest);
@@ -332,6 +340,7 @@ static const struct admin_row rows[] = {
 	{ "POST", "/v1/accounts/*/auth", auth_begin },
 	{ "GET", "/v1/accounts/*/tokens", account_tokens },
 	{ "POST", "/v1/accounts/*/rollback", account_rollback },
+	{ "POST", "/v1/accounts/*/token", account_token },
 	{ "GET", "/v1/events", history_list },
 	{ "GET", "/v1/accounts/*", account_show },
 	{ "GET", "/v1/logins", logins_list },

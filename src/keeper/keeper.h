@@ -267,6 +267,7 @@ void refresh_schedule(struct account *a);
 #define ORIGIN_SIGN_IN "sign-in"
 #define ORIGIN_REFRESH "refresh"
 #define ORIGIN_ROLLBACK "rollback"
+#define ORIGIN_IMPORT "import"
 bool refresh_take(struct account *a, struct oauth_tokens *t,
 		  const char *origin);
 /* They may be used now: tells everybody. */
@@ -542,6 +543,7 @@ void history_list(const struct admin_request *q);
 
 /* ---- tokens.c: those that are kept, and the way back ---- */
 void tokens_list(const struct admin_request *q, struct account *a);
+void tokens_import(const struct admin_request *q, struct account *a);
 void tokens_rollback(const struct admin_request *q, struct account *a);
 void rollback_account_gone(struct account *a);
 

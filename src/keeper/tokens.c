@@ -76,6 +76,7 @@ void tokens_list(const struct admin_request *q, struct account *a)
 
 /* ---- POST /v1/accounts/ADDRESS/rollback ---- */
 
+/* Also of a token that is brought along from elsewhere: generation 0. */
 struct rollback {
 	struct account *account;
 	struct vault_grant grant; /* that is to be in use */
@@ -114,12 +115,18 @@ static void fail(struct rollback *r, const char *text, const char *step)
 static void refused(struct rollback *r, const struct token_refusal *refusal)
 {
 	const struct account *a = r->account;
-	char *text = mem_printf("the provider does not take generation %llu: "
-				"%s; what is in use stays",
-				(unsigned long long)r->grant.generation,
+	char *which = r->grant.generation ?
+			      mem_printf("generation %llu",
+					 (unsigned long long)
+						 r->grant.generation) :
+			      mem_strdup("the token");
+	char *text = mem_printf("the provider does not take %s: %s; what is "
+				"in use stays", which,
 				refusal->verdict.meaning);
 
-	if (token_refusal_change(refusal).state == ACCOUNT_REAUTHORIZE)
+	mem_free(which);
+	if (r->grant.generation &&
+	    token_refusal_change(refusal).state == ACCOUNT_REAUTHORIZE)
 		MB_IGNORE(vault_grant_dead(a->k->vault, a->grant_name,
 					   r->grant.generation, clock_wall_s(),
 					   refusal->verdict.cause));
@@ -139,14 +146,17 @@ static void took(struct rollback *r, struct oauth_tokens *t)
 	refresh_forget_failures(a);
 	a->grant.signed_in_s = r->grant.signed_in_s;
 	json_put_str(j, "account", a->config->address);
-	json_put_int(j, "generation", (int64_t)r->grant.generation);
+	if (r->grant.generation)
+		json_put_int(j, "generation", (int64_t)r->grant.generation);
 	log_event(LOG_ROLLBACK, LOG_TEXT("account", a->config->address),
 		  LOG_NUM("generation", (int64_t)r->grant.generation));
-	if (refresh_take(a, t, ORIGIN_ROLLBACK))
+	if (refresh_take(a, t, r->grant.generation ? ORIGIN_ROLLBACK :
+						     ORIGIN_IMPORT))
 		refresh_use(a);
 	else
 		grant_answer_waiters(a);
-	history_add(a, NULL, "rollback", NULL, NULL);
+	history_add(a, NULL, r->grant.generation ? "rollback" : "import", NULL,
+		    NULL);
 	json_put_int(j, "now", (int64_t)a->grant.generation);
 	admin_json(r->reply, j);
 	rollback_free(r);
@@ -191,6 +201,45 @@ static void on_endpoints(void *arg, const char *error)
 	r->fetch = token_post(r->account, &client, url, &form, on_answer, r);
 	client_clear(&client);
 	mem_free(url);
+}
+
+static void try_at_provider(const struct admin_request *q, struct account *a,
+			    struct vault_grant *g)
+{
+	struct rollback *r = MEM_NEW(struct rollback);
+
+	r->account = a;
+	r->grant = *g; /* taken over */
+	r->reply = q->reply;
+	a->rollback = r;
+	discover(a, on_endpoints, r);
+}
+
+/* False: it was answered why not. */
+static bool is_possible(const struct admin_request *q, const struct account *a)
+{
+	if (credentials_of_person(a) && !a->rollback)
+		return true;
+	admin_error(q->reply, 409, a->rollback ?
+			    "this is being done just now" :
+			    "nobody signs in for this account", NULL);
+	return false;
+}
+
+void tokens_import(const struct admin_request *q, struct account *a)
+{
+	struct vault_grant g = { .signed_in_s = clock_wall_s() };
+	struct span token = json_get_text(q->body, "refresh_token");
+
+	if (!is_possible(q, a))
+		return;
+	if (!token.len || token.len > token_limits.token) {
+		admin_error(q->reply, 400, "refresh_token: expected a token",
+			    NULL);
+		return;
+	}
+	secret_set(&g.refresh_token, token);
+	try_at_provider(q, a, &g);
 }
 
 /* ---- which one ---- */
@@ -248,15 +297,10 @@ void tokens_rollback(const struct admin_request *q, struct account *a)
 {
 	struct choice c = { .account = a, .found = { .generation = 0 } };
 	const char *against;
-	struct rollback *r;
 
 	c.wanted = (uint64_t)json_get_int(q->body, "generation", 0);
-	if (!credentials_of_person(a) || a->rollback) {
-		admin_error(q->reply, 409, a->rollback ?
-				    "this is being done just now" :
-				    "nobody signs in for this account", NULL);
+	if (!is_possible(q, a))
 		return;
-	}
 	if (vault_grant_each(a->k->vault, a->grant_name, choose, &c) !=
 	    STORE_OK) {
 		vault_grant_clear(&c.found);
@@ -271,10 +315,5 @@ void tokens_rollback(const struct admin_request *q, struct account *a)
 			    "are; a new sign-in always helps");
 		return;
 	}
-	r = MEM_NEW(struct rollback);
-	r->account = a;
-	r->grant = c.found;
-	r->reply = q->reply;
-	a->rollback = r;
-	discover(a, on_endpoints, r);
+	try_at_provider(q, a, &c.found);
 }

@@ -8,6 +8,8 @@ libnet_a_SOURCES = \
 	src/net/conn_io.c \
 	src/net/conn_state.h \
 	src/net/digest.c \
+	src/net/fernet.c \
+	src/net/fernet.h \
 	src/net/fetch.c \
 	src/net/fetch.h \
 	src/net/http_server.c \

@@ -12,6 +12,17 @@ if FUZZERS
 noinst_PROGRAMS += $(FUZZ_TARGETS)
 endif
 
+FUZZ_TARGETS += tests/fuzz/fuzz_emailproxy
+tests_fuzz_fuzz_emailproxy_SOURCES = tests/fuzz/fuzz_emailproxy.c
+tests_fuzz_fuzz_emailproxy_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_emailproxy_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_emailproxy_LDADD = $(FUZZ_CODEC_LIBS)
+check_PROGRAMS += tests/fuzz/replay_emailproxy
+TESTS += tests/fuzz/replay_emailproxy
+tests_fuzz_replay_emailproxy_SOURCES = tests/fuzz/fuzz_emailproxy.c tests/fuzz/replay.c
+tests_fuzz_replay_emailproxy_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_replay_emailproxy_LDADD = $(FUZZ_CODEC_LIBS)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_header
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c
 tests_fuzz_fuzz_header_CPPFLAGS = $(FUZZ_CPPFLAGS)

@@ -3,10 +3,15 @@
 Moving in: an account is added by a command, from a terminal or by a script,
 and a mail client works with what the command printed.
 """
+import base64
+import hashlib
+import hmac
+import imaplib
 import os
 import pty
 import re
 import select
+import smtplib
 import socket
 import struct
 import subprocess
@@ -14,6 +19,7 @@ import threading
 
 from daemon import browse, environment
 from harness import Case, main, message
+from lab import free_ports
 from raw import Imap, Smtp
 from sandbox_case import BOB, QUICK, sandbox, sandbox_provider
 
@@ -252,6 +258,149 @@ class MoveIn(Case):
         self.daemon.authorise('fifth@example.test', 'paste', lambda first:
                               self.box.approve(first['url'], 'fifth'))
         self.check_client('fifth@example.test', screen, 'moved-fifth')
+
+
+PASSWORD = 'the-client-has-it'
+SALT = base64.b64encode(b'sixteen octets..').decode()
+ITERATIONS = 1000
+
+
+def fernet(text, password):
+    """As that program keeps tokens; AES by openssl(1), all else by hand."""
+    key = hashlib.pbkdf2_hmac('sha256', password.encode(),
+                              base64.b64decode(SALT), ITERATIONS, 32)
+    iv = os.urandom(16)
+    encrypted = subprocess.run(
+        ['openssl', 'enc', '-aes-128-cbc', '-K', key[16:].hex(), '-iv',
+         iv.hex()], input=text.encode(), stdout=subprocess.PIPE,
+        check=True).stdout
+    head = b'\x80' + struct.pack('!Q', 1764547200) + iv + encrypted
+    return base64.urlsafe_b64encode(
+        head + hmac.new(key[:16], head, 'sha256').digest()).decode()
+
+
+class Import(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.box = sandbox.start()
+        cls.addClassCleanup(cls.box.stop)
+        for name in ('kept', 'other', 'dead'):
+            cls.box.add_user(f'{name}@example.test', password='x', name=name)
+        cls.launch([{'address': HOME, 'provider': 'sandbox',
+                     'client_id': cls.box.env['CLIENT_ID'],
+                     'client_secret': cls.box.env['CLIENT_SECRET']}],
+                   [sandbox_provider(cls.box)], QUICK)
+        cls.imap, cls.smtp = free_ports(2)
+        cls.config = cls.daemon.file('emailproxy.config', f'''\
+[Email OAuth 2.0 Proxy configuration file]
+documentation = Servers are in [Server setup], as in
+	[IMAP-1993], and so on.
+
+[Server setup]
+documentation = none
+
+[IMAP-{cls.imap}]
+local_address = localhost
+server_address = imap.sandbox.test
+server_port = 993
+
+[SMTP-{cls.smtp}]
+server_address = smtp.sandbox.test
+server_port = 587
+starttls = True
+
+[POP-1995]
+server_address = pop.sandbox.test
+
+[Account setup]
+
+[kept@example.test]
+{cls.account('kept', PASSWORD)}
+[other@example.test]
+{cls.account('other', 'another-password')}
+[dead@example.test]
+{cls.account('dead', PASSWORD, 'sbx-rt-never-issued')}
+[your.email@gmail.com]
+token_url = {cls.box.env['TOKEN_URL']}
+client_id = *** your client id here ***
+
+[elsewhere@example.test]
+token_url = https://elsewhere.test/token
+client_id = x
+
+[emailproxy]
+delete_account_token_on_password_error = False
+''')
+
+    @classmethod
+    def account(cls, name, password, token=None):
+        token = token or cls.box.mint(
+            name, client_id=cls.box.env['CLIENT_ID'],
+            scope='openid offline_access mail')['refresh_token']
+        return f'''permission_url = {cls.box.env['AUTHORIZE_URL']}
+token_url = {cls.box.env['TOKEN_URL']}
+oauth2_scope = mail offline_access
+redirect_uri = http://localhost
+client_id = {cls.box.env['CLIENT_ID']}
+client_secret = {cls.box.env['CLIENT_SECRET']}
+token_salt = {SALT}
+token_iterations = {ITERATIONS}
+access_token = {fernet('sbx-at-old', password)}
+access_token_expiry = 1764547200
+refresh_token = {fernet(token, password)}
+last_activity = 1764547200
+'''
+
+    def run_import(self, *args, stdin=None):
+        done = subprocess.run(
+            self.daemon.ctl_argv('import', 'emailproxy', self.config, *args),
+            input=stdin, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, timeout=120, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def files(self):
+        found = {}
+        for name in ('accounts.yaml', 'mailbearer.ini'):
+            with open(f'{self.daemon.dir}/{name}', encoding='utf-8') as f:
+                found[name] = f.read()
+        return found
+
+    def test_everything(self):
+        before = self.files()
+        code, out, said = self.run_import('--dry-run')
+        self.assertEqual(code, 0, said)
+        self.assertIn('Nothing was changed', out)
+        self.assertEqual(self.files(), before)
+        for reason in ('POP3 is not served', 'client_id is not filled in',
+                       'elsewhere@example.test is not taken over'):
+            self.assertIn(reason, said)
+        code, out, said = self.run_import('--password-stdin',
+                                          stdin=PASSWORD + '\n')
+        self.assertEqual(code, 0, said)
+        self.assertIn('kept@example.test: sandbox, password kept, signed in',
+                      out)
+        self.assertIn('another password', said)
+        for name in ('other', 'dead'):
+            self.assertIn(f'{name}@example.test: sandbox, password kept, sign '
+                          f'in: mailbearerctl auth {name}@example.test', out)
+        # What the client had all along: its port, name and password.
+        login = self.daemon.login(HOME)
+        login.name, login.password = 'kept@example.test', PASSWORD
+        with imaplib.IMAP4('127.0.0.1', self.imap) as client:
+            client.login(login.name, login.password)
+        with smtplib.SMTP('127.0.0.1', self.smtp) as client:
+            client.ehlo('client.test')
+            client.login(login.name, login.password)
+            client.sendmail('kept@example.test', [BOB], message(
+                'kept@example.test', BOB, 'moved-in'))
+        self.box.messages(wait=1)
+        # No secret is in a file that others read.
+        for name, text in self.files().items():
+            self.assertNotIn(self.box.env['CLIENT_SECRET'], text)
+            self.assertTrue(text.startswith(before[name]))
+        code, out, said = self.run_import()
+        self.assertEqual(code, 1)
+        self.assertIn('there is no account to take over', said)
 
 
 if __name__ == '__main__':

@@ -16,6 +16,12 @@ tests_unit_test_codec_account_notice_SOURCES = \
 tests_unit_test_codec_account_notice_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_codec_account_notice_LDADD = libcodec.a $(UNIT_BASE_LIBS)
 
+check_PROGRAMS += tests/unit/test_codec_emailproxy
+TESTS += tests/unit/test_codec_emailproxy
+tests_unit_test_codec_emailproxy_SOURCES = tests/unit/test_codec_emailproxy.c
+tests_unit_test_codec_emailproxy_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_codec_emailproxy_LDADD = libcodec.a $(UNIT_BASE_LIBS)
+
 check_PROGRAMS += tests/unit/test_codec_frame
 TESTS += tests/unit/test_codec_frame
 tests_unit_test_codec_frame_SOURCES = tests/unit/test_codec_frame.c
@@ -144,6 +150,12 @@ TESTS += tests/unit/test_session_smtp_client
 tests_unit_test_session_smtp_client_SOURCES = tests/unit/test_session_smtp_client.c
 tests_unit_test_session_smtp_client_CPPFLAGS = $(UNIT_CPPFLAGS)
 tests_unit_test_session_smtp_client_LDADD = $(UNIT_SESSION_LIBS)
+check_PROGRAMS += tests/unit/test_net_fernet
+TESTS += tests/unit/test_net_fernet
+tests_unit_test_net_fernet_SOURCES = tests/unit/test_net_fernet.c
+tests_unit_test_net_fernet_CPPFLAGS = $(UNIT_CPPFLAGS)
+tests_unit_test_net_fernet_LDADD = libnet.a $(NET_FETCH_LIBS) $(UNIT_NET_LIBS)
+
 check_PROGRAMS += tests/unit/test_net_fetch
 TESTS += tests/unit/test_net_fetch
 tests_unit_test_net_fetch_SOURCES = tests/unit/test_net_fetch.c
