@@ -8,7 +8,10 @@
 
 #include "base/clock.h"
 
+/* What somebody has to mend; and an outage, which all accounts of a provider
+ * look at at once. */
 #define SLOW_MS (60 * 60 * MSEC_PER_SEC)
+#define OUTAGE_MS (10 * 60 * MSEC_PER_SEC)
 #define SOON_MS (5 * MSEC_PER_SEC)
 /* One token is renewed for a refusal, not each. */
 #define RENEW_PAUSE_MS (10 * 60 * MSEC_PER_SEC)
@@ -23,11 +26,14 @@ struct recheck {
 
 static int64_t pause_ms(const struct recheck *r)
 {
+	const struct service_state *st = &r->account->services[r->service];
 	const struct config *c = r->account->k->config;
 	int64_t ms = SLOW_MS;
 
-	if (r->account->services[r->service].state == ACCOUNT_RETRYING)
-		ms = c->retry_window * MSEC_PER_SEC / c->retry_attempts;
+	if (st->state == ACCOUNT_RETRYING)
+		ms = st->refusals ? c->retry_window * MSEC_PER_SEC /
+					    c->retry_attempts :
+				    OUTAGE_MS;
 	return ms - random_below((uint32_t)(ms / 4 + 1));
 }
 

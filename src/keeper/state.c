@@ -73,14 +73,19 @@ void state_announce_all(struct keeper *k)
 	send_empty(k, FRAME_ACCOUNTS_END);
 }
 
+/* With its line in the history. */
 static void save(struct account *a, enum service s)
 {
 	struct service_state *st = &a->services[s];
+	const struct vault_event e = { clock_wall_s(), a->key, service_name(s),
+				       "state", account_state_name(st->state),
+				       st->cause, st->text, st->step,
+				       st->words, st->trace, st->correlation };
 	struct vault_state v = { a->key, s, st->state, st->since_s,
 				 st->cause, st->text, st->step, st->of_grant,
 				 st->words, st->trace, st->correlation };
 
-	if (vault_state_save(a->k->vault, &v) != STORE_OK)
+	if (vault_state_save(a->k->vault, &v, &e) != STORE_OK)
 		log_event(LOG_STORE_ERROR,
 			  LOG_TEXT("account", a->config->address),
 			  LOG_TEXT("error", "the state was not saved"));
@@ -122,17 +127,6 @@ static void log_state(const struct account *a, enum service s)
 	mending_clear(&m);
 }
 
-static void tell_history(const struct account *a, enum service s)
-{
-	const struct service_state *st = &a->services[s];
-	const struct state_change c = { st->state, st->cause, st->text,
-					st->step, st->words, st->trace,
-					st->correlation };
-
-	history_add(a, service_name(s), "state", account_state_name(st->state),
-		  &c);
-}
-
 static void set(struct account *a, enum service s, const struct state_change *c,
 		bool of_grant)
 {
@@ -157,7 +151,6 @@ static void set(struct account *a, enum service s, const struct state_change *c,
 	log_state(a, s);
 	announce(a, s);
 	alarm_state_changed(a, s);
-	tell_history(a, s);
 	recheck_follow(a, s);
 }
 

@@ -319,14 +319,11 @@ enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
 	return r;
 }
 
-enum store_result vault_state_save(struct vault *v,
+static enum store_result put_state(struct vault *v,
 				   const struct vault_state *st)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = v->state_put;
 
-	if (!ready(v))
-		return STORE_ERROR;
-	s = v->state_put;
 	db_bind_str(s, 1, st->account);
 	db_bind_str(s, 2, service_at(st->service));
 	db_bind_str(s, 3, state_at(st->state));
@@ -338,5 +335,28 @@ enum store_result vault_state_save(struct vault *v,
 	db_bind_str(s, 9, st->words);
 	db_bind_str(s, 10, st->trace);
 	db_bind_str(s, 11, st->correlation);
-	return finish(v, db_run(&v->db, s));
+	return db_run(&v->db, s);
+}
+
+enum store_result vault_state_save(struct vault *v,
+				   const struct vault_state *st,
+				   const struct vault_event *e)
+{
+	enum store_result r;
+
+	if (!ready(v))
+		return STORE_ERROR;
+	if (!e)
+		return finish(v, put_state(v, st));
+	r = db_exec(&v->db, "BEGIN IMMEDIATE");
+	if (r != STORE_OK)
+		return finish(v, r);
+	r = put_state(v, st);
+	if (r == STORE_OK)
+		r = vault_event_put(&v->db, e);
+	if (r == STORE_OK)
+		r = db_exec(&v->db, "COMMIT");
+	if (r != STORE_OK)
+		db_rollback(&v->db);
+	return finish(v, r);
 }

@@ -132,8 +132,11 @@ struct vault_state {
 typedef void vault_state_fn(void *arg, const struct vault_state *s);
 enum store_result vault_state_each(struct vault *v, vault_state_fn *fn,
 				   void *arg) MB_MUSTCHECK;
+/* With what is to be in the history of it, as one; e may be NULL. */
+struct vault_event;
 enum store_result vault_state_save(struct vault *v,
-				   const struct vault_state *s) MB_MUSTCHECK;
+				   const struct vault_state *s,
+				   const struct vault_event *e) MB_MUSTCHECK;
 
 /* ---- vault_alarm.c: what was told of accounts, what still is to be ---- */
 struct vault_alarm {

@@ -40,6 +40,13 @@ static enum store_result prune(struct db *d, const char *account)
 	return r;
 }
 
+enum store_result vault_event_put(struct db *d, const struct vault_event *e)
+{
+	enum store_result r = insert(d, e);
+
+	return r == STORE_OK ? prune(d, e->account) : r;
+}
+
 enum store_result vault_event_add(struct vault *v, const struct vault_event *e)
 {
 	struct db *d = vault_begin(v);
@@ -50,9 +57,7 @@ enum store_result vault_event_add(struct vault *v, const struct vault_event *e)
 	r = db_exec(d, "BEGIN IMMEDIATE");
 	if (r != STORE_OK)
 		return vault_end(v, r);
-	r = insert(d, e);
-	if (r == STORE_OK)
-		r = prune(d, e->account);
+	r = vault_event_put(d, e);
 	if (r == STORE_OK)
 		r = db_exec(d, "COMMIT");
 	if (r != STORE_OK)

@@ -13,4 +13,8 @@ struct db *vault_begin(struct vault *v);
 /* At the end of whatever writes; gives r back. */
 enum store_result vault_end(struct vault *v, enum store_result r);
 
+/* Inside a transaction. */
+enum store_result vault_event_put(struct db *d,
+				  const struct vault_event *e) MB_MUSTCHECK;
+
 #endif
