@@ -15,7 +15,7 @@ DOORS = ''.join(f'| {room} | {library} |\n' for room, library in (
     ('base', 'uthash'), ('codec', 'jansson'),
     ('net', 'libevent, OpenSSL, libcurl'),
     ('config', 'inih, libcyaml'), ('store', 'SQLite'),
-    ('keeper', 'crypt(3)')))
+    ('keeper', 'crypt(3)'), ('ctl', 'libqrencode')))
 FINE = {
     'docs/ARCHITECTURE.md': DOORS,
     'docs/OPERATIONS.md': '| `up` | info | it is up |\n',
