@@ -21,7 +21,6 @@ struct recheck {
 	enum service service;
 	struct timer *timer;
 	struct probe *probe;
-	int64_t renewed_ms;
 };
 
 static int64_t pause_ms(const struct recheck *r)
@@ -54,16 +53,18 @@ static void again(struct recheck *r, int64_t ms)
 		timer_set(r->timer, ms);
 }
 
-/* It may have ended since: the next one decides. */
+/* It may have ended since: the next one decides, unless this one was fetched
+ * for that already, by whoever asked. */
 static bool renew(struct recheck *r)
 {
 	struct account *a = r->account;
+	struct service_state *st = &a->services[r->service];
 	int64_t now = clock_mono_ms();
 
 	if (a->config->flow == FLOW_PASSWORD ||
-	    (r->renewed_ms && now - r->renewed_ms < RENEW_PAUSE_MS))
+	    (st->renewed_ms && now - st->renewed_ms < RENEW_PAUSE_MS))
 		return false;
-	r->renewed_ms = now;
+	st->renewed_ms = now;
 	secret_clear(&a->access_token);
 	if (refresh_is_due(a))
 		refresh_start(a);
