@@ -220,6 +220,8 @@ void account_follow(struct account *a)
 	credentials_digest(a, shown);
 	changed = memcmp(a->shown, shown, sizeof(shown)) != 0;
 	memcpy(a->shown, shown, sizeof(shown));
+	if (changed)
+		foresight_read_papers(a);
 	if (changed && a->config->flow == FLOW_PASSWORD)
 		secret_clear(&a->access_token);
 	if (a->adopted)

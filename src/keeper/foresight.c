@@ -179,19 +179,26 @@ static void look_at_secret(const struct teller *t)
 		     false);
 }
 
-static void look_at_certificate(const struct teller *t)
+void foresight_read_papers(struct account *a)
 {
+	struct span pem = credentials_certificate(a);
 	struct sign_certificate read;
 	struct buf why = BUF_INIT;
-	struct span pem = credentials_certificate(t->account);
 
+	a->certificate_ends_s = 0;
 	if (pem.len && sign_certificate_read(&read, pem, &why))
-		tell(t, "client-certificate", read.not_after_s, PAPERS_LEAD_S,
-		     "The client certificate expires",
+		a->certificate_ends_s = read.not_after_s;
+	buf_clear(&why);
+}
+
+static void look_at_certificate(const struct teller *t)
+{
+	if (t->account->certificate_ends_s)
+		tell(t, "client-certificate", t->account->certificate_ends_s,
+		     PAPERS_LEAD_S, "The client certificate expires",
 		     "Make a new certificate, register it for the app, put it "
 		     "in client_certificate, then mailbearerctl reload",
 		     false);
-	buf_clear(&why);
 }
 
 /* ---- all of it ---- */

@@ -182,6 +182,7 @@ struct account {
 	const struct trial *trial; /* of the token being taken, or NULL */
 	struct recheck *rechecks[SERVICE_COUNT];
 	struct rollback *rollback; /* under way, or NULL */
+	int64_t certificate_ends_s; /* the client's; 0: it has none */
 	bool end_is_fixed; /* grant.ends_s: using it did not put it off */
 	int64_t habit_s; /* after so long its sign-ins end; 0: not known */
 	bool adopted; /* a sign-in that a crash interrupted; not in force */
@@ -528,6 +529,8 @@ typedef void foresight_fn(void *arg, const struct foresight_warning *w);
 void foresight_each(const struct account *a, foresight_fn *fn, void *arg);
 /* An array, fresh (docs/PROTOCOL.md). */
 struct json *foresight_json(const struct account *a);
+/* Its certificate may be another. */
+void foresight_read_papers(struct account *a);
 /* From what is kept of its sign-ins; after one has ended. */
 void foresight_learn(struct account *a);
 /* After so long they end, from how long the last n lived; 0: no telling. */

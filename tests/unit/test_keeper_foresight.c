@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "keeper_rig.h"
+#include "test_pem.h"
 
 #define ADDRESS "alice@one.test"
 #define DAY INT64_C(86400)
@@ -200,6 +201,24 @@ static void test_papers(void)
 	clean();
 }
 
+static void test_certificate(void)
+{
+	rig_files[0] = (struct rig_file){ "file:/c.pem", TEST_CERTIFICATE };
+	rig_files[1] = (struct rig_file){ "file:/k.pem", TEST_KEY };
+	start(ACCOUNT "  client_certificate: /c.pem\n"
+	      "  client_key: /k.pem\n");
+	CHECK(alice()->certificate_ends_s > clock_wall_s() + 61 * DAY);
+	check_warned("");
+	alice()->certificate_ends_s = clock_wall_s() + 50 * DAY;
+	check_warned("client-certificate ");
+	/* another one was put in its place */
+	rig_files[0] = (struct rig_file){ NULL, NULL };
+	rig_files[1] = (struct rig_file){ NULL, NULL };
+	rig_apply(ACCOUNT);
+	CHECK_INT(alice()->certificate_ends_s, 0);
+	clean();
+}
+
 static unsigned n_told(void)
 {
 	struct vault_warning w = {
@@ -227,5 +246,5 @@ UNIT_MAIN("keeper's foresight", { "idle", test_idle },
 	  { "an end that was said", test_end_that_was_said },
 	  { "a short life is kept alive", test_short_life_is_kept_alive },
 	  { "habit", test_habit }, { "learnt", test_learnt },
-	  { "papers", test_papers },
+	  { "papers", test_papers }, { "certificate", test_certificate },
 	  { "people are told", test_people_are_told })
