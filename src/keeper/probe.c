@@ -106,6 +106,7 @@ static void put_request(struct buf *out, const struct account *a,
 {
 	const struct provider_config *p = a->config->provider;
 	const struct endpoint_config *e = &p->endpoints[s];
+	char *mechanisms = credentials_mechanisms(a);
 
 	frame_put_str(out, FIELD_ACCOUNT, a->config->address);
 	frame_put_number(out, FIELD_SERVICE, s);
@@ -114,7 +115,9 @@ static void put_request(struct buf *out, const struct account *a,
 	frame_put_number(out, FIELD_PORT, e->port);
 	frame_put_number(out, FIELD_TLS, e->tls);
 	/* only this one tells whose tokens are taken (RFC 7628 §3.2.2) */
-	frame_put_str(out, FIELD_MECHANISMS, token ? p->sasl : "oauthbearer");
+	frame_put_str(out, FIELD_MECHANISMS,
+		      token ? mechanisms : "oauthbearer");
+	mem_free(mechanisms);
 	if (token)
 		frame_put(out, FIELD_TOKEN, secret_span(token));
 	if (a->ca_pem)

@@ -165,6 +165,7 @@ static struct rig_finding {
 	const char *openid_configuration, *scope;
 } rig_findings[SERVICE_COUNT];
 static unsigned rig_probed; /* so often */
+static char rig_probed_with[32]; /* the mechanisms, last */
 static bool rig_probe_held; /* it does not answer */
 
 static inline void rig_put(struct buf *out, enum frame_field field,
@@ -183,6 +184,8 @@ static void rig_answer_probe(struct channel *ch, const struct frame *f)
 	CHECK_FATAL(s < SERVICE_COUNT);
 	found = &rig_findings[s];
 	rig_probed++;
+	(void)snprintf(rig_probed_with, sizeof(rig_probed_with), "%.*s",
+		       SPAN_FMT(frame_text(f, FIELD_MECHANISMS)));
 	frame_put_number(&out, FIELD_CLASS, found->class);
 	rig_put(&out, FIELD_CAUSE, found->cause);
 	rig_put(&out, FIELD_TEXT, found->text);

@@ -418,6 +418,23 @@ static void test_password_overtaken(void)
 	clean();
 }
 
+static void on_probe(void *arg, const struct probe_result *r)
+{
+	*(bool *)arg = r->class == REPORT_WORKS;
+}
+
+static void check_probed(const char *mechanisms)
+{
+	struct account *a = account_find(rig_role.keeper, SPAN(ADDRESS));
+	bool worked = false;
+
+	/* ends before the account does */
+	(void)probe_start(a, SERVICE_SMTP, &a->access_token, on_probe,
+			  &worked);
+	UNTIL(worked);
+	CHECK_STR(rig_probed_with, mechanisms);
+}
+
 static void test_password_mechanisms(void)
 {
 	file(0, "file:/p", "word");
@@ -425,6 +442,7 @@ static void test_password_mechanisms(void)
 			  "  password_file: /p\n"));
 	rig_grant_send(ADDRESS);
 	check_granted("word", "plain login");
+	check_probed("plain login");
 	CHECK_INT(rig_admin("POST", "/v1/accounts/" ADDRESS "/auth",
 			    "{\"method\":\"paste\"}"), 409);
 	clean();
